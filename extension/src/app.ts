@@ -1,0 +1,26 @@
+// What the parts of the extension share. Made once per window, by extension.ts.
+import type * as vscode from "vscode";
+import type { Operations } from "./operations";
+import type { Server } from "./server";
+import type { Store } from "./store";
+import type { Terminals } from "./terminal";
+import type { Projects } from "./projects";
+
+export interface App {
+  readonly server: Server;
+  readonly store: Store;
+  readonly operations: Operations;
+  readonly terminals: Terminals;
+  readonly projects: Projects;
+  /** The extension's own log and the server's standard error. */
+  readonly log: vscode.LogOutputChannel;
+  /** What operations print: builds above all. */
+  readonly output: vscode.OutputChannel;
+  /** The main process of a sandbox, as Show Logs got it. */
+  readonly sandboxLog: vscode.OutputChannel;
+  readonly extensionId: string;
+  /** Names of the server's settings, without the prefix. */
+  readonly sandboxSettings: readonly string[];
+  /** Aborted when the window closes. */
+  readonly signal: AbortSignal;
+}

@@ -1,0 +1,86 @@
+// One run of the server process, spoken to through the editor's language client.
+import * as vscode from "vscode";
+import {
+  CloseAction,
+  ErrorAction,
+  LanguageClient,
+  RevealOutputChannelOn,
+  type LanguageClientOptions,
+} from "vscode-languageclient/node";
+import { eventMethod } from "./generated/protocol";
+import type { Connection, ConnectOptions } from "./server";
+
+const STOP_TIMEOUT_MS = 2_000;
+
+/** The files that the server has something to say about. */
+const documents = ["**/.boxwood/sandbox.jsonc", "**/devcontainer.json", "**/.devcontainer.json"];
+
+export async function connect(options: ConnectOptions): Promise<Connection> {
+  let isOver = false;
+  const over = (): void => {
+    if (isOver) return;
+    isOver = true;
+    options.onClosed();
+  };
+  const clientOptions: LanguageClientOptions = {
+    documentSelector: documents.map((pattern) => ({ scheme: "file", pattern })),
+    outputChannel: options.log,
+    // A trace would write down whole requests, and some carry credentials.
+    traceOutputChannel: silentChannel(),
+    revealOutputChannelOn: RevealOutputChannelOn.Never,
+    initializationFailedHandler: () => false,
+    // Starting anew is decided in one place, server.ts, with pauses and an end.
+    errorHandler: {
+      error: () => ({ action: ErrorAction.Continue, handled: true }),
+      closed: () => {
+        over();
+        return { action: CloseAction.DoNotRestart, handled: true };
+      },
+    },
+  };
+  const client = new LanguageClient("boxwood", "Boxwood", { command: options.command, args: ["lsp"] }, clientOptions);
+  client.onNotification(eventMethod, (event: unknown) => {
+    options.onEvent(event);
+  });
+  const end = async (): Promise<void> => {
+    isOver = true;
+    // A server that does not stop in time, or had not started, is left to the client's own clean-up.
+    await client.dispose(STOP_TIMEOUT_MS).catch((error: unknown) => {
+      options.log.debug(`the server did not stop by itself: ${String(error)}`);
+    });
+  };
+  try {
+    await client.start();
+  } catch (error) {
+    await end();
+    throw error;
+  }
+  return {
+    request: (method, params, signal) => {
+      const source = new vscode.CancellationTokenSource();
+      const cancel = (): void => {
+        source.cancel();
+      };
+      signal?.addEventListener("abort", cancel, { once: true });
+      return client.sendRequest<unknown>(method, params, source.token).finally(() => {
+        signal?.removeEventListener("abort", cancel);
+        source.dispose();
+      });
+    },
+    end,
+  };
+}
+
+function silentChannel(): vscode.OutputChannel {
+  const nothing = (): void => undefined;
+  const silent: Omit<vscode.OutputChannel, "show"> = {
+    name: "Boxwood (no trace)",
+    append: nothing,
+    appendLine: nothing,
+    replace: nothing,
+    clear: nothing,
+    hide: nothing,
+    dispose: nothing,
+  };
+  return Object.assign(silent, { show: nothing });
+}

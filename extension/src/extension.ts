@@ -1,0 +1,114 @@
+// Entry point: puts the parts together and starts the server without waiting for it.
+import * as vscode from "vscode";
+import type { App } from "./app";
+import { registerCommands } from "./commands";
+import { presentError } from "./errors";
+import { baseName } from "./format";
+import { changeUnderWay } from "./model";
+import { Operations } from "./operations";
+import { Projects } from "./projects";
+import { Server } from "./server";
+import { findServer } from "./serverPath";
+import { sandboxSettings, serverPathSetting } from "./settings";
+import { StatusBar } from "./statusBar";
+import { Store } from "./store";
+import { Terminals, type TerminalEnded } from "./terminal";
+import { SandboxTree } from "./tree";
+
+let app: App | undefined;
+
+export function activate(context: vscode.ExtensionContext): void {
+  const begun = performance.now();
+  const abort = new AbortController();
+  const log = vscode.window.createOutputChannel("Boxwood", { log: true });
+  const store = new Store();
+  const server = new Server({
+    store,
+    log,
+    find: () =>
+      findServer({
+        setting: serverPathSetting(),
+        extensionPath: context.extensionPath,
+        env: process.env,
+        platform: process.platform,
+      }),
+    // Loaded when it is needed: it is most of the bundle.
+    connect: async (options) => (await import("./connection")).connect(options),
+  });
+  const parts: App = {
+    server,
+    store,
+    operations: new Operations(server, store),
+    terminals: new Terminals(context.extensionUri, (ended) => {
+      if (app) void terminalFailed(app, ended);
+    }),
+    projects: new Projects(),
+    log,
+    output: vscode.window.createOutputChannel("Boxwood Output"),
+    sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),
+    extensionId: context.extension.id,
+    sandboxSettings: sandboxSettings(context.extension.packageJSON),
+    signal: abort.signal,
+  };
+  app = parts;
+  context.subscriptions.push(
+    {
+      dispose: () => {
+        abort.abort();
+      },
+    },
+    log,
+    parts.output,
+    parts.sandboxLog,
+    parts.operations,
+    parts.terminals,
+    parts.projects,
+    registerCommands(parts),
+    new StatusBar(parts),
+    new SandboxTree(parts),
+    tellWhenGivenUp(parts),
+    vscode.workspace.onDidChangeConfiguration((event) => {
+      if (event.affectsConfiguration("boxwood.editor.serverPath")) void server.restart();
+    }),
+  );
+  void server.start();
+  log.info(`activated in ${(performance.now() - begun).toFixed(1)} ms`);
+}
+
+export async function deactivate(): Promise<void> {
+  const server = app?.server;
+  app = undefined;
+  await server?.dispose();
+}
+
+/** A server that never ran is what the status bar shows; one that ran and is given up deserves a message. */
+function tellWhenGivenUp(parts: App): { dispose(): void } {
+  let hasRun = false;
+  return parts.store.onInput((input) => {
+    if (input.type === "snapshot") hasRun = true;
+    if (input.type !== "server" || input.phase !== "failed" || !input.problem || !hasRun) return;
+    hasRun = false;
+    void presentError(parts, input.problem, {
+      retry: async () => {
+        await parts.server.start();
+      },
+    });
+  });
+}
+
+/** Claude's terminal ended with an error, and not because the sandbox is being changed. */
+async function terminalFailed(parts: App, { sandbox, kind, exitCode }: TerminalEnded): Promise<void> {
+  const { model } = parts.store;
+  if (kind !== "claude" || changeUnderWay(model, sandbox.project, sandbox.id)) return;
+  const isGone = model.engine?.isAvailable === true && !model.sandboxes.has(sandbox.id);
+  if (isGone) return;
+  const [retry, logs] = ["Retry", "Show Logs"];
+  const chosen = await vscode.window.showWarningMessage(
+    `Claude's terminal of '${baseName(sandbox.project)}' ended with status ${exitCode}.`,
+    retry,
+    logs,
+  );
+  if (chosen === retry)
+    await vscode.commands.executeCommand("boxwood.start", { sandboxId: sandbox.id, project: sandbox.project });
+  else if (chosen === logs) await vscode.commands.executeCommand("boxwood.showLogs", { sandboxId: sandbox.id });
+}

@@ -1,0 +1,1308 @@
+// Generated from server/protocol by `make generate`. Do not edit.
+
+/**
+ * No parameters, or nothing to say.
+ */
+export type Empty = Record<string, never>;
+
+/**
+ * Who the client is.
+ */
+export type HelloParams = { 
+/**
+ * `cli`, `lsp` or another name for the log.
+ */
+client: string, 
+/**
+ * Version of the client's program.
+ */
+version: string, 
+/**
+ * [`crate::PROTOCOL_VERSION`] of the client.
+ */
+protocol: number, };
+
+/**
+ * Who the daemon is.
+ */
+export type HelloResult = { 
+/**
+ * Version of the daemon's program.
+ */
+version: string, 
+/**
+ * [`crate::PROTOCOL_VERSION`] of the daemon.
+ */
+protocol: number, 
+/**
+ * Process id.
+ */
+pid: number, 
+/**
+ * Identifies the program file, so that a rebuilt one of the same version is told apart.
+ */
+build: string, };
+
+/**
+ * The engine as the daemon sees it.
+ */
+export type EngineStatus = { 
+/**
+ * Whether it answers.
+ */
+isAvailable: boolean, 
+/**
+ * Where it is asked, for example `unix:///var/run/docker.sock`.
+ */
+endpoint: string, 
+/**
+ * Where the endpoint was found: `DOCKER_HOST`, `context NAME` or `default`.
+ */
+source: string, 
+/**
+ * Version of the engine.
+ */
+version?: string, 
+/**
+ * API version that was agreed on.
+ */
+apiVersion?: string, 
+/**
+ * Why it does not answer.
+ */
+problem?: string, };
+
+/**
+ * How the daemon is.
+ */
+export type DaemonStatus = { 
+/**
+ * Version of the program.
+ */
+version: string, 
+/**
+ * Process id.
+ */
+pid: number, 
+/**
+ * Seconds since it started.
+ */
+uptimeSeconds: number, 
+/**
+ * Resident memory in bytes, where the system tells.
+ */
+memoryBytes?: number, 
+/**
+ * Open connections.
+ */
+clients: number, 
+/**
+ * Sandboxes that run.
+ */
+runningSandboxes: number, 
+/**
+ * Operations that run.
+ */
+operations: number, 
+/**
+ * The engine.
+ */
+engine: EngineStatus, 
+/**
+ * Directory of the log files.
+ */
+logDirectory: string, 
+/**
+ * Directory of the state.
+ */
+stateDirectory: string, 
+/**
+ * Path of the socket, or name of the pipe.
+ */
+socket: string, };
+
+/**
+ * Asks the daemon to leave.
+ */
+export type DaemonStopParams = { 
+/**
+ * Leave even while operations run; they are cancelled and undone first.
+ */
+force: boolean, };
+
+/**
+ * A project.
+ */
+export type ProjectParams = { 
+/**
+ * Path of the project; symbolic links are followed.
+ */
+project?: string, };
+
+/**
+ * Which sandboxes are meant.
+ */
+export type SandboxFilter = { 
+/**
+ * Only this project's.
+ */
+project?: string, };
+
+/**
+ * Names one sandbox: by id or container name, or by project and session.
+ */
+export type SandboxRef = { 
+/**
+ * Id, container name, or an unambiguous beginning of either.
+ */
+sandbox?: string, 
+/**
+ * Path of the project, when no id is given.
+ */
+project?: string, 
+/**
+ * Session of the project; `default` when left out.
+ */
+session?: string, };
+
+/**
+ * Credentials that a client found in its own environment. They travel over the private socket only, are written to
+ * a file that only the person can read, and appear in no log.
+ */
+export type Credentials = { 
+/**
+ * Value of `ANTHROPIC_API_KEY`.
+ */
+apiKey?: string, 
+/**
+ * Value of `ANTHROPIC_AUTH_TOKEN`.
+ */
+authToken?: string, 
+/**
+ * Value of `CLAUDE_CODE_OAUTH_TOKEN`.
+ */
+oauthToken?: string, 
+/**
+ * Value of `ANTHROPIC_BASE_URL`; not a secret, but it belongs to the key.
+ */
+baseUrl?: string, };
+
+/**
+ * Brings a project's sandbox to life.
+ */
+export type EnsureParams = { 
+/**
+ * Path of the project; symbolic links are followed.
+ */
+project: string, 
+/**
+ * Name of the session: 1 to 32 of `a-z`, `0-9`, `-`; `default` when left out.
+ */
+session?: string, 
+/**
+ * Settings of the editor or the command line.
+ */
+config?: SandboxConfig, 
+/**
+ * Credentials from the client's environment.
+ */
+credentials?: Credentials, };
+
+/**
+ * How a sandbox came to be there.
+ */
+export type EnsureAction = "created" | "started" | "attached" | "recreated";
+
+/**
+ * The sandbox that is there now.
+ */
+export type EnsureResult = { 
+/**
+ * The sandbox.
+ */
+sandbox: SandboxInfo, 
+/**
+ * How it came to be there.
+ */
+action: EnsureAction, 
+/**
+ * What the person should know although all went well.
+ */
+warnings: Array<string>, };
+
+/**
+ * Removes a sandbox.
+ */
+export type RemoveParams = { 
+/**
+ * Id, container name, or an unambiguous beginning of either.
+ */
+sandbox?: string, 
+/**
+ * Path of the project, when no id is given.
+ */
+project?: string, 
+/**
+ * Session of the project; `default` when left out.
+ */
+session?: string, 
+/**
+ * Also delete its home with conversations and login. Not undoable.
+ */
+purgeState: boolean, };
+
+/**
+ * Sandboxes by state.
+ */
+export type SandboxCount = { 
+/**
+ * All of them.
+ */
+total: number, 
+/**
+ * Per state; a state without any is left out.
+ */
+byState: Partial<Record<SandboxState, number>>, };
+
+/**
+ * Which end of the log is wanted.
+ */
+export type LogsParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * How many lines from the end; 200 when left out, 10000 at most.
+ */
+tail?: number, };
+
+/**
+ * Lines of the main process.
+ */
+export type LogsResult = { 
+/**
+ * The lines, oldest first.
+ */
+lines: Array<string>, };
+
+/**
+ * Runs a command.
+ */
+export type ExecParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * Program and arguments; no shell is involved.
+ */
+command: Array<string>, 
+/**
+ * Directory inside; the workspace when left out.
+ */
+workdir?: string, };
+
+/**
+ * What a command gave.
+ */
+export type ExecResult = { 
+/**
+ * Exit status.
+ */
+exitCode: number, 
+/**
+ * Standard output, the last mebibyte, invalid UTF-8 replaced.
+ */
+stdout: string, 
+/**
+ * Standard error, the last mebibyte, invalid UTF-8 replaced.
+ */
+stderr: string, };
+
+/**
+ * What a terminal wants to run in a sandbox.
+ */
+export type AttachParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * What is to run; Claude's terminal when left out.
+ */
+command?: Array<string>, 
+/**
+ * A shell beside Claude instead.
+ */
+shell: boolean, 
+/**
+ * Continue the last conversation when Claude is not running yet.
+ */
+resumeLast: boolean, };
+
+/**
+ * How to reach a process of a sandbox directly on the engine.
+ */
+export type AttachTarget = { 
+/**
+ * The sandbox.
+ */
+sandbox: SandboxInfo, 
+/**
+ * Endpoint of the engine.
+ */
+endpoint: string, 
+/**
+ * API version that was agreed on with the engine.
+ */
+apiVersion: string, 
+/**
+ * Id of the container.
+ */
+containerId: string, 
+/**
+ * Program and arguments to execute.
+ */
+command: Array<string>, 
+/**
+ * `uid:gid` to execute as.
+ */
+user: string, 
+/**
+ * Directory to execute in.
+ */
+workdir: string, };
+
+/**
+ * One reading of a sandbox's figures.
+ */
+export type StatsSample = { 
+/**
+ * Processor use; 100 is one whole processor.
+ */
+cpuPercent: number, 
+/**
+ * Memory in use without the page cache, bytes.
+ */
+memoryBytes: number, 
+/**
+ * Memory limit, bytes.
+ */
+memoryLimitBytes: number, 
+/**
+ * Processes and threads.
+ */
+pids: number, 
+/**
+ * Bytes received since the start.
+ */
+networkRxBytes: number, 
+/**
+ * Bytes sent since the start.
+ */
+networkTxBytes: number, };
+
+/**
+ * What may be removed.
+ */
+export type PruneParams = { 
+/**
+ * Only say what would be removed.
+ */
+dryRun: boolean, };
+
+/**
+ * What was, or would be, removed.
+ */
+export type PruneReport = { 
+/**
+ * True when nothing was touched.
+ */
+isDryRun: boolean, 
+/**
+ * Containers, by name.
+ */
+containers: Array<string>, 
+/**
+ * Volumes, by name.
+ */
+volumes: Array<string>, 
+/**
+ * Images, by reference.
+ */
+images: Array<string>, 
+/**
+ * Bytes of the images that were, or would be, freed.
+ */
+reclaimedBytes: number, };
+
+/**
+ * Asks for an image.
+ */
+export type ImageBuildParams = { 
+/**
+ * Which variant; `slim` when left out.
+ */
+variant?: ImageVariant, 
+/**
+ * Build even if an image of the same content exists, without the engine's cache.
+ */
+noCache: boolean, };
+
+/**
+ * An image that the product built.
+ */
+export type ImageInfo = { 
+/**
+ * Reference with its tag.
+ */
+reference: string, 
+/**
+ * Id as the engine gives it.
+ */
+id: string, 
+/**
+ * Variant, for an agent image.
+ */
+variant?: ImageVariant, 
+/**
+ * Size on disk, bytes.
+ */
+sizeBytes: number, 
+/**
+ * Whether a sandbox uses it or the next would.
+ */
+isCurrent: boolean, };
+
+/**
+ * A devcontainer template on offer.
+ */
+export type TemplateInfo = { 
+/**
+ * Id.
+ */
+id: string, 
+/**
+ * Name to show.
+ */
+name: string, 
+/**
+ * What it is for.
+ */
+description: string, 
+/**
+ * Its options.
+ */
+options: Array<TemplateOption>, };
+
+/**
+ * An option of a template.
+ */
+export type TemplateOption = { 
+/**
+ * Id.
+ */
+id: string, 
+/**
+ * What it does.
+ */
+description: string, 
+/**
+ * Value when none is chosen.
+ */
+default: string, 
+/**
+ * Values on offer; any when empty.
+ */
+proposals: Array<string>, };
+
+/**
+ * Writes a template into a project.
+ */
+export type TemplateInsertParams = { 
+/**
+ * Path of the project.
+ */
+project: string, 
+/**
+ * Id of the template.
+ */
+template: string, 
+/**
+ * Chosen options.
+ */
+options?: { [key in string]: string }, 
+/**
+ * Only say what would be written.
+ */
+dryRun: boolean, };
+
+/**
+ * What was written.
+ */
+export type TemplateInsertResult = { 
+/**
+ * Files that were, or would be, written: absolute paths.
+ */
+written: Array<string>, 
+/**
+ * Files that already hold exactly this content.
+ */
+unchanged: Array<string>, 
+/**
+ * Files that exist with other content and were left alone; the template's version is beside them as `*.boxwood-new`.
+ */
+kept: Array<string>, 
+/**
+ * The file to open.
+ */
+open: string, };
+
+/**
+ * What an examination found.
+ */
+export type CheckStatus = "ok" | "warning" | "failed";
+
+/**
+ * One line of an examination.
+ */
+export type DoctorCheck = { 
+/**
+ * Stable id, for example `engine`.
+ */
+id: string, 
+/**
+ * What was examined.
+ */
+title: string, 
+/**
+ * What was found.
+ */
+status: CheckStatus, 
+/**
+ * The finding in plain words.
+ */
+detail: string, 
+/**
+ * The next step, unless it is in order.
+ */
+hint?: string, };
+
+/**
+ * An examination.
+ */
+export type DoctorReport = { 
+/**
+ * The worst of all checks.
+ */
+status: CheckStatus, 
+/**
+ * The checks.
+ */
+checks: Array<DoctorCheck>, };
+
+/**
+ * How long a sandbox lives.
+ */
+export type Lifetime = "persistent" | "ephemeral";
+
+/**
+ * The agent images on offer.
+ */
+export type ImageVariant = "slim" | "full" | "rust" | "python";
+
+/**
+ * What the network of a sandbox may do.
+ */
+export type Network = "open" | "none";
+
+/**
+ * Where the project appears inside.
+ */
+export type WorkspacePath = "same" | "workspaces";
+
+/**
+ * One layer of settings; what it leaves out comes from the layer below: editor or flags over project over user over
+ * defaults.
+ */
+export type SandboxConfig = { 
+/**
+ * Agent image to use when the project brings none: `slim`, `full` (build tools, Python, Node), `rust` or `python`.
+ */
+variant?: ImageVariant, 
+/**
+ * Image to run instead of an agent image, for example `node:22` or the project's own. Nothing is built into it.
+ */
+image?: string, 
+/**
+ * Dockerfile to build and run instead, relative to the project: for example `.boxwood/Dockerfile`, `.devcontainer/Dockerfile` or `Dockerfile`. `auto` takes the first of these that exists.
+ */
+dockerfile?: string, 
+/**
+ * `persistent` sandboxes are stopped and started until removed; `ephemeral` ones are removed when Claude ends.
+ */
+lifetime?: Lifetime, 
+/**
+ * Most memory the sandbox may use, for example `8g` or `512m`. There is no swap beyond it.
+ */
+memory?: string, 
+/**
+ * Most processors the sandbox may use; fractions are allowed. 0 means all of the machine's.
+ */
+cpus?: number, 
+/**
+ * Most processes and threads the sandbox may have.
+ */
+pids?: number, 
+/**
+ * Most files a process of the sandbox may have open.
+ */
+nofile?: number, 
+/**
+ * Network of the sandbox: `open`, or `none` for no network at all.
+ */
+network?: Network, 
+/**
+ * Where the project appears inside: at the `same` path as on the host, or under `/workspaces`.
+ */
+workspacePath?: WorkspacePath, 
+/**
+ * Environment variables of the sandbox. Not for secrets: anyone who can inspect the container can read them.
+ */
+env?: { [key in string]: string }, 
+/**
+ * Further paths, relative to the project, that are read-only inside because something on the host runs them.
+ */
+protectedPaths?: Array<string>, 
+/**
+ * Further arguments for Claude Code inside.
+ */
+claudeArgs?: Array<string>, 
+/**
+ * Lets the sandbox use the login of Claude Code on this machine: it receives the short-lived access token, never the refresh token. Off by default; ignored in a project's file.
+ */
+hostLogin?: boolean, };
+
+/**
+ * Where a value comes from.
+ */
+export type ConfigSource = "default" | "user" | "project" | "request";
+
+/**
+ * The configuration in force for a project.
+ */
+export type ConfigReport = { 
+/**
+ * Canonical path of the project.
+ */
+project: string, 
+/**
+ * Every setting with its value.
+ */
+effective: SandboxConfig, 
+/**
+ * Where each value that is not a default comes from.
+ */
+sources: { [key in string]: ConfigSource }, 
+/**
+ * The project's file, when it exists.
+ */
+projectFile?: string, 
+/**
+ * Hash of the project's file and of the Dockerfile it names; what an approval is bound to.
+ */
+contentHash?: string, 
+/**
+ * Settings in the project's file that ask for more than the default, each in plain words.
+ */
+widens: Array<string>, 
+/**
+ * True when there is nothing to approve or it has been approved as it stands.
+ */
+isApproved: boolean, };
+
+/**
+ * Approves a project's configuration.
+ */
+export type ApproveParams = { 
+/**
+ * Path of the project.
+ */
+project: string, 
+/**
+ * The hash that the person saw; refused when the content is another by now.
+ */
+contentHash: string, };
+
+/**
+ * What the container is doing.
+ */
+export type SandboxState = "creating" | "running" | "paused" | "stopped" | "failed";
+
+/**
+ * What the last health check said.
+ */
+export type Health = "none" | "starting" | "healthy" | "unhealthy";
+
+/**
+ * Where the network policy is enforced.
+ */
+export type Enforcement = "outside" | "inside" | "off";
+
+/**
+ * A sandbox in a list.
+ */
+export type SandboxInfo = { 
+/**
+ * Stable id, made from project and session: `<basename>-<hash8>[-<session>]`.
+ */
+id: string, 
+/**
+ * Name of the container.
+ */
+container: string, 
+/**
+ * Canonical path of the project on the host.
+ */
+project: string, 
+/**
+ * Name of the session; `default` unless one was given.
+ */
+session: string, 
+/**
+ * What the container is doing.
+ */
+state: SandboxState, 
+/**
+ * What the last health check said.
+ */
+health: Health, 
+/**
+ * The first failed check, or why the container ended.
+ */
+detail?: string, 
+/**
+ * Kept until removed, or removed when it ends.
+ */
+lifetime: Lifetime, 
+/**
+ * Where the network policy is enforced.
+ */
+enforcement: Enforcement, 
+/**
+ * Image reference.
+ */
+image: string, 
+/**
+ * Version of Claude Code inside.
+ */
+claudeVersion: string, 
+/**
+ * When the container was made, RFC 3339 in UTC.
+ */
+createdAt: string, 
+/**
+ * When it was last started, RFC 3339 in UTC.
+ */
+startedAt?: string, 
+/**
+ * Exit status of the main process, once it has ended.
+ */
+exitCode?: number, 
+/**
+ * True when the configuration in force differs from the one it was made with, so a refresh would change it.
+ */
+isOutdated: boolean, };
+
+/**
+ * A mount of a sandbox.
+ */
+export type MountInfo = { 
+/**
+ * Path on the host, or the name of a volume.
+ */
+source: string, 
+/**
+ * Path inside.
+ */
+target: string, 
+/**
+ * Whether the inside can write.
+ */
+isReadOnly: boolean, };
+
+/**
+ * Limits of a sandbox.
+ */
+export type Limits = { 
+/**
+ * Memory in bytes; there is no swap beyond it.
+ */
+memoryBytes: number, 
+/**
+ * Processors, in units of one.
+ */
+cpus: number, 
+/**
+ * Processes and threads.
+ */
+pids: number, 
+/**
+ * Open files per process.
+ */
+nofile: number, };
+
+/**
+ * A sandbox with everything that is known of it.
+ */
+export type SandboxDetail = { 
+/**
+ * The short form.
+ */
+sandbox: SandboxInfo, 
+/**
+ * Id of the container, 64 hexadecimal digits.
+ */
+containerId: string, 
+/**
+ * The limits it was made with.
+ */
+limits: Limits, 
+/**
+ * Its mounts.
+ */
+mounts: Array<MountInfo>, 
+/**
+ * Its labels.
+ */
+labels: { [key in string]: string }, 
+/**
+ * `uid:gid` of its processes.
+ */
+user: string, 
+/**
+ * Where its home and conversations are kept on the host.
+ */
+stateDirectory: string, 
+/**
+ * Hash of the configuration it was made with.
+ */
+configHash: string, 
+/**
+ * Variant of the agent image, unless the project brings its own image.
+ */
+variant?: ImageVariant, 
+/**
+ * What the last health check said, check by check.
+ */
+checks: Array<HealthCheck>, };
+
+/**
+ * One check of the health of a sandbox.
+ */
+export type HealthCheck = { 
+/**
+ * For example `workspace-writable`.
+ */
+name: string, 
+/**
+ * Whether it passed.
+ */
+ok: boolean, 
+/**
+ * What was found.
+ */
+detail: string, };
+
+/**
+ * The answer to a method that starts an operation.
+ */
+export type OperationStarted = { 
+/**
+ * Id of the operation, also its trace id in logs and labels: 32 lower-case hexadecimal digits.
+ */
+operationId: string, };
+
+/**
+ * Names an operation.
+ */
+export type OperationParams = { 
+/**
+ * Id as given by [`OperationStarted`].
+ */
+operationId: string, };
+
+/**
+ * The answer to a request to cancel.
+ */
+export type Cancelled = { 
+/**
+ * False when the operation had already ended.
+ */
+wasRunning: boolean, };
+
+/**
+ * An operation in a list.
+ */
+export type OperationSummary = { 
+/**
+ * Id of the operation.
+ */
+operationId: string, 
+/**
+ * What it does: the last part of the method's name, for example `ensure`.
+ */
+kind: string, 
+/**
+ * The sandbox it works on, when there is one.
+ */
+sandboxId?: string, 
+/**
+ * The project it works for, when there is one.
+ */
+project?: string, 
+/**
+ * When it began, RFC 3339 in UTC.
+ */
+startedAt: string, 
+/**
+ * How it ended; absent while it runs.
+ */
+outcome?: OutcomeKind, };
+
+/**
+ * The three ways an operation ends.
+ */
+export type OutcomeKind = "ok" | "cancelled" | "failed";
+
+/**
+ * The end of an operation.
+ */
+export type OperationEnd = { 
+/**
+ * Id of the operation.
+ */
+operationId: string, 
+/**
+ * What it did.
+ */
+kind: string, 
+/**
+ * How it ended.
+ */
+outcome: OutcomeKind, 
+/**
+ * What it gives, when it went well; its type is the method's `ends`.
+ */
+result?: unknown, 
+/**
+ * Why it did not, otherwise.
+ */
+error?: RpcError, 
+/**
+ * What could not be undone after a failure, each in plain words; the next start of the daemon tries again.
+ */
+leftOver: Array<string>, 
+/**
+ * How long it took, milliseconds.
+ */
+durationMs: number, };
+
+/**
+ * Durations and outcomes of one kind of operation since the daemon first kept them.
+ */
+export type Metric = { 
+/**
+ * Kind of operation.
+ */
+kind: string, 
+/**
+ * How many ended well.
+ */
+ok: number, 
+/**
+ * How many were cancelled.
+ */
+cancelled: number, 
+/**
+ * How many failed.
+ */
+failed: number, 
+/**
+ * Middle duration of the last 128, milliseconds.
+ */
+medianMs: number, 
+/**
+ * Duration that 95 of 100 of the last 128 stay under, milliseconds.
+ */
+p95Ms: number, 
+/**
+ * Longest of the last 128, milliseconds.
+ */
+maxMs: number, };
+
+/**
+ * Where a piece of output came from.
+ */
+export type Stream = "stdout" | "stderr" | "log";
+
+/**
+ * Something the person can do about an error; an editor shows it as a button, the CLI as a command.
+ */
+export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "openConfig" | "approveConfig" | "startSandbox" | "restartServer" | "cleanUp";
+
+/**
+ * What went wrong. The string form is stable and meant for scripts.
+ */
+export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed";
+
+/**
+ * An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
+ */
+export type RpcError = { 
+/**
+ * Stable code.
+ */
+code: ErrorCode, 
+/**
+ * What failed, in plain words, without a full stop.
+ */
+message: string, 
+/**
+ * The next step.
+ */
+hint?: string, 
+/**
+ * What the person can be offered, the best first.
+ */
+actions: Array<Action>, 
+/**
+ * What led to it, outermost first.
+ */
+causes: Array<string>, 
+/**
+ * Where to look in the log.
+ */
+traceId?: string, };
+
+/**
+ * What a subscriber wants beside the changes of sandboxes, operations and the engine, which everybody gets.
+ */
+export type SubscribeParams = { 
+/**
+ * Ids of sandboxes whose figures are wanted about once a second; the engine is asked only while someone wants them.
+ */
+stats: Array<string>, };
+
+/**
+ * A change, as it happened. A subscription begins with a [`Event::Snapshot`].
+ */
+export type Event = { "type": "snapshot", 
+/**
+ * All sandboxes.
+ */
+sandboxes: Array<SandboxInfo>, 
+/**
+ * The operations that run.
+ */
+operations: Array<OperationSummary>, 
+/**
+ * The engine.
+ */
+engine: EngineStatus, } | { "type": "sandboxChanged", 
+/**
+ * The sandbox as it now is.
+ */
+sandbox: SandboxInfo, } | { "type": "sandboxRemoved", 
+/**
+ * Its id.
+ */
+id: string, } | { "type": "engineChanged", 
+/**
+ * The engine as it now is.
+ */
+engine: EngineStatus, } | { "type": "stats", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * The reading.
+ */
+sample: StatsSample, } | { "type": "operationStarted", 
+/**
+ * The operation.
+ */
+operation: OperationSummary, } | { "type": "operationProgress", 
+/**
+ * Which operation.
+ */
+operationId: string, 
+/**
+ * Short name of the step, for example `image`.
+ */
+step: string, 
+/**
+ * What is being done, in plain words.
+ */
+message: string, 
+/**
+ * Steps done.
+ */
+done: number, 
+/**
+ * Steps in all.
+ */
+total: number, 
+/**
+ * Share of this step that is done, 0 to 100, when it is known.
+ */
+percent?: number, } | { "type": "operationOutput", 
+/**
+ * Which operation.
+ */
+operationId: string, 
+/**
+ * Where it came from.
+ */
+stream: Stream, 
+/**
+ * The text; for a command's output this may be part of a line.
+ */
+text: string, } | { "type": "operationEnded", 
+/**
+ * How it ended.
+ */
+end: OperationEnd, };
+
+/** Every request: its parameters, its direct answer, and what the operation it starts ends with. */
+export interface Methods {
+  /** Opens a conversation: each side learns the other's versions. The first request of every connection. */
+  "boxwood/daemon/hello": { params: HelloParams; result: HelloResult; outcome: never };
+  /** Says how the daemon is: process, uptime, clients, sandboxes, engine. */
+  "boxwood/daemon/status": { params: Empty; result: DaemonStatus; outcome: never };
+  /** Asks the daemon to leave. Sandboxes keep running. Refused while operations run, unless forced. */
+  "boxwood/daemon/stop": { params: DaemonStopParams; result: Empty; outcome: never };
+  /** Brings a project's sandbox to life: creates, starts or finds it. Asking twice gives the same one. */
+  "boxwood/sandbox/ensure": { params: EnsureParams; result: OperationStarted; outcome: EnsureResult };
+  /** Stops a sandbox; its workspace and state stay. */
+  "boxwood/sandbox/stop": { params: SandboxRef; result: OperationStarted; outcome: SandboxInfo };
+  /** Stops and starts a sandbox. */
+  "boxwood/sandbox/restart": { params: SandboxRef; result: OperationStarted; outcome: SandboxInfo };
+  /** Makes the container anew from its image and configuration; workspace and state stay. */
+  "boxwood/sandbox/refresh": { params: EnsureParams; result: OperationStarted; outcome: EnsureResult };
+  /** Removes a sandbox. Its conversations and home stay on disk unless `purgeState` says otherwise. */
+  "boxwood/sandbox/remove": { params: RemoveParams; result: OperationStarted; outcome: Empty };
+  /** All sandboxes, or a project's. */
+  "boxwood/sandbox/list": { params: SandboxFilter; result: Array<SandboxInfo>; outcome: never };
+  /** How many sandboxes there are, by state. */
+  "boxwood/sandbox/count": { params: SandboxFilter; result: SandboxCount; outcome: never };
+  /** One sandbox with its limits, mounts and configuration. */
+  "boxwood/sandbox/inspect": { params: SandboxRef; result: SandboxDetail; outcome: never };
+  /** The last lines that the sandbox's main process wrote. */
+  "boxwood/sandbox/logs": { params: LogsParams; result: OperationStarted; outcome: LogsResult };
+  /** Runs a command in a sandbox, capturing its output; each piece also arrives as an event. */
+  "boxwood/sandbox/exec": { params: ExecParams; result: OperationStarted; outcome: ExecResult };
+  /** One reading of a sandbox's processor, memory and process figures. */
+  "boxwood/sandbox/stats": { params: SandboxRef; result: OperationStarted; outcome: StatsSample };
+  /** What a terminal needs to attach to a sandbox or to run a command in it directly on the engine. */
+  "boxwood/sandbox/attach": { params: AttachParams; result: AttachTarget; outcome: never };
+  /** Removes what no sandbox uses any more: stopped sandboxes, old images and runtime volumes, leftovers. */
+  "boxwood/sandbox/prune": { params: PruneParams; result: OperationStarted; outcome: PruneReport };
+  /** Removes every container, volume and image carrying the product's labels. State on disk stays. */
+  "boxwood/sandbox/cleanupAll": { params: PruneParams; result: OperationStarted; outcome: PruneReport };
+  /** The operations that run, and the last that ended. */
+  "boxwood/operation/list": { params: Empty; result: Array<OperationSummary>; outcome: never };
+  /** Asks an operation to stop; what it did so far is undone. */
+  "boxwood/operation/cancel": { params: OperationParams; result: Cancelled; outcome: never };
+  /** Answers when an operation has ended, or at once when it already has. */
+  "boxwood/operation/wait": { params: OperationParams; result: OperationEnd; outcome: never };
+  /** Counts, outcomes and durations of operations by kind. */
+  "boxwood/operation/metrics": { params: Empty; result: Array<Metric>; outcome: never };
+  /** The configuration in force for a project, where each value comes from, and what awaits approval. */
+  "boxwood/config/get": { params: ProjectParams; result: ConfigReport; outcome: never };
+  /** Approves a project's configuration as it stands, by its content hash. */
+  "boxwood/config/approve": { params: ApproveParams; result: ConfigReport; outcome: never };
+  /** The images the product built, with their sizes. */
+  "boxwood/image/list": { params: Empty; result: Array<ImageInfo>; outcome: never };
+  /** Builds an image variant unless one of the same content exists. */
+  "boxwood/image/build": { params: ImageBuildParams; result: OperationStarted; outcome: ImageInfo };
+  /** The devcontainer templates on offer and their options. */
+  "boxwood/template/list": { params: Empty; result: Array<TemplateInfo>; outcome: never };
+  /** Writes a devcontainer template into a project; an existing file is never changed. */
+  "boxwood/template/insert": { params: TemplateInsertParams; result: TemplateInsertResult; outcome: never };
+  /** Examines engine, permissions, image, disk and versions, with the next step for each failure. */
+  "boxwood/doctor/run": { params: ProjectParams; result: OperationStarted; outcome: DoctorReport };
+}
+
+export type MethodName = keyof Methods;
+
+/** Names of the requests, by the name of their type in the server. */
+export const methods = {
+  hello: "boxwood/daemon/hello",
+  status: "boxwood/daemon/status",
+  stopDaemon: "boxwood/daemon/stop",
+  ensure: "boxwood/sandbox/ensure",
+  stop: "boxwood/sandbox/stop",
+  restart: "boxwood/sandbox/restart",
+  refresh: "boxwood/sandbox/refresh",
+  remove: "boxwood/sandbox/remove",
+  list: "boxwood/sandbox/list",
+  count: "boxwood/sandbox/count",
+  inspect: "boxwood/sandbox/inspect",
+  logs: "boxwood/sandbox/logs",
+  exec: "boxwood/sandbox/exec",
+  stats: "boxwood/sandbox/stats",
+  attach: "boxwood/sandbox/attach",
+  prune: "boxwood/sandbox/prune",
+  cleanupAll: "boxwood/sandbox/cleanupAll",
+  operations: "boxwood/operation/list",
+  cancel: "boxwood/operation/cancel",
+  wait: "boxwood/operation/wait",
+  metrics: "boxwood/operation/metrics",
+  getConfig: "boxwood/config/get",
+  approveConfig: "boxwood/config/approve",
+  images: "boxwood/image/list",
+  buildImage: "boxwood/image/build",
+  templates: "boxwood/template/list",
+  insertTemplate: "boxwood/template/insert",
+  doctor: "boxwood/doctor/run",
+} as const satisfies Record<string, MethodName>;
+
+export const protocolVersion = 1;
+export const eventMethod = "boxwood/event";
+export const subscribeMethod = "boxwood/events/subscribe";
+
+/** JSON-RPC numbers of the stable error codes. */
+export const errorNumbers: Record<ErrorCode, number> = {
+  "rpc.unknownMethod": -32601,
+  "rpc.invalidParams": -32602,
+  "rpc.requestTooLarge": -32007,
+  "internal": -32603,
+  "daemon.unavailable": -33001,
+  "daemon.version": -33002,
+  "daemon.busy": -33003,
+  "daemon.socketUnsafe": -33004,
+  "engine.unavailable": -33101,
+  "engine.permission": -33102,
+  "engine.tooOld": -33103,
+  "engine.failed": -33104,
+  "disk.full": -33105,
+  "engine.nameConflict": -33106,
+  "sandbox.notFound": -33201,
+  "sandbox.notRunning": -33202,
+  "sandbox.unhealthy": -33203,
+  "sandbox.ambiguous": -33204,
+  "sandbox.busy": -33205,
+  "project.invalid": -33301,
+  "project.forbidden": -33302,
+  "config.invalid": -33401,
+  "config.approvalRequired": -33402,
+  "image.failed": -33501,
+  "runtime.failed": -33502,
+  "operation.cancelled": -33601,
+  "operation.notFound": -33602,
+  "template.invalid": -33701,
+  "state.failed": -33801,
+};

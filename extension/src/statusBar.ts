@@ -1,0 +1,65 @@
+// The status bar item of this window, and the wish for figures of the sandbox that it shows.
+import * as vscode from "vscode";
+import type { App } from "./app";
+import { primarySandbox } from "./model";
+import { statusView, type Severity } from "./view/status";
+
+export class StatusBar {
+  readonly #app: App;
+  readonly #item: vscode.StatusBarItem;
+  readonly #subscriptions: { dispose(): void }[];
+  #tooltip = "";
+
+  constructor(app: App) {
+    this.#app = app;
+    this.#item = vscode.window.createStatusBarItem("boxwood.status", vscode.StatusBarAlignment.Left, 40);
+    this.#item.name = "Claude Sandbox";
+    this.#item.command = "boxwood.showMenu";
+    const update = (): void => {
+      this.#update();
+    };
+    this.#subscriptions = [
+      this.#item,
+      app.store.onChange(update),
+      app.projects.onChange(update),
+      vscode.window.onDidChangeWindowState(update),
+    ];
+    update();
+    this.#item.show();
+  }
+
+  dispose(): void {
+    for (const subscription of this.#subscriptions) subscription.dispose();
+  }
+
+  #update(): void {
+    const { model } = this.#app.store;
+    const project = this.#app.projects.shown(model)?.path;
+    const view = statusView(model, project);
+    this.#item.text = view.text;
+    this.#item.backgroundColor = background(view.severity);
+    this.#item.accessibilityInformation = { label: view.label, role: "button" };
+    if (view.tooltip !== this.#tooltip) {
+      this.#tooltip = view.tooltip;
+      const markdown = new vscode.MarkdownString(view.tooltip, true);
+      // Text from the engine and the project is in it: no links that run commands.
+      markdown.isTrusted = false;
+      this.#item.tooltip = markdown;
+    }
+    const sandbox = project === undefined ? undefined : primarySandbox(model, project);
+    // A window that nobody looks at does not make the engine count.
+    const isWanted = sandbox?.state === "running" && vscode.window.state.focused;
+    void this.#app.server.showStatsOf(isWanted ? [sandbox.id] : []);
+  }
+}
+
+function background(severity: Severity): vscode.ThemeColor | undefined {
+  switch (severity) {
+    case "none":
+      return undefined;
+    case "warning":
+      return new vscode.ThemeColor("statusBarItem.warningBackground");
+    case "error":
+      return new vscode.ThemeColor("statusBarItem.errorBackground");
+  }
+}

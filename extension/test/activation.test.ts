@@ -1,0 +1,100 @@
+import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
+import { createRequire } from "node:module";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { performance } from "node:perf_hooks";
+import { fileURLToPath } from "node:url";
+import vm from "node:vm";
+import { build } from "esbuild";
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
+import type { ExtensionContext } from "vscode";
+import manifest from "../package.json";
+import { options } from "../scripts/build.mjs";
+import * as fakeVscode from "./fake/vscode";
+
+const MOST_KILOBYTES = 400;
+const MOST_MILLISECONDS = 50;
+
+interface Extension {
+  activate(context: ExtensionContext): void;
+  deactivate(): Promise<void>;
+}
+
+let folder: string;
+let bundle: string;
+
+beforeAll(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "boxwood-bundle-"));
+  bundle = path.join(folder, "extension.js");
+  await build({ ...options, outfile: bundle });
+});
+
+afterAll(async () => {
+  await rm(folder, { recursive: true });
+});
+
+beforeEach(() => {
+  fakeVscode.fake.reset();
+  // A server on the PATH of whoever runs this is not to be started.
+  vi.stubEnv("PATH", "");
+});
+
+/** Loads the bundle as an editor does: compiled anew, with `vscode` handed in. */
+async function load(): Promise<{ extension: Extension; milliseconds: number }> {
+  const source = await readFile(bundle, "utf8");
+  const require = createRequire(bundle) as (name: string) => unknown;
+  const module = { exports: {} };
+  const begun = performance.now();
+  const wrapped = vm.runInThisContext(`(function (exports, require, module) {${source}\n})`) as (
+    ...args: unknown[]
+  ) => void;
+  wrapped(module.exports, (name: string): unknown => (name === "vscode" ? fakeVscode : require(name)), module);
+  return { extension: module.exports as Extension, milliseconds: performance.now() - begun };
+}
+
+function context(): ExtensionContext {
+  const root = fakeVscode.Uri.file(folder);
+  const extension = { id: `${manifest.publisher}.${manifest.name}`, packageJSON: manifest };
+  return { subscriptions: [], extensionPath: folder, extensionUri: root, extension } as unknown as ExtensionContext;
+}
+
+describe("the bundle", () => {
+  it(`is smaller than ${MOST_KILOBYTES} KB`, async () => {
+    const kilobytes = (await stat(bundle)).size / 1024;
+    process.stdout.write(`bundle: ${kilobytes.toFixed(1)} KB\n`);
+    expect(kilobytes).toBeLessThan(MOST_KILOBYTES);
+  });
+
+  it(`is loaded and activated within ${MOST_MILLISECONDS} ms`, async () => {
+    const times: number[] = [];
+    for (let round = 0; round < 5; round += 1) {
+      const { extension, milliseconds } = await load();
+      const given = context();
+      const begun = performance.now();
+      extension.activate(given);
+      times.push(milliseconds + performance.now() - begun);
+      await extension.deactivate();
+      for (const part of given.subscriptions) void part.dispose();
+    }
+    const first = times[0] ?? Infinity;
+    process.stdout.write(`activation: ${times.map((time) => time.toFixed(1)).join(", ")} ms\n`);
+    expect(first).toBeLessThan(MOST_MILLISECONDS);
+  });
+
+  it("says in the status bar when there is no server, and not in a message", async () => {
+    process.env.PATH = "";
+    const { extension } = await load();
+    const given = context();
+    extension.activate(given);
+    await expect.poll(() => fakeVscode.fake.statusItems[0]?.text).toBe("$(error) Claude: no server");
+    expect(fakeVscode.fake.messages).toEqual([]);
+    await extension.deactivate();
+  });
+});
+
+describe("the extension", () => {
+  it("is activated by the start of the editor, not before", () => {
+    expect(manifest.activationEvents).toEqual(["onStartupFinished"]);
+    expect(fileURLToPath(new URL(`../${manifest.main}`, import.meta.url))).toMatch(/dist.extension\.js$/);
+  });
+});

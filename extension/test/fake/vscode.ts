@@ -1,0 +1,267 @@
+// A stand-in for the editor with the behaviour that the extension relies on: what it shows is kept for a test to read,
+// what it asks is answered by what a test has prepared. Named and shaped like the real module.
+import path from "node:path";
+import {
+  CancellationTokenSource,
+  Disposable,
+  EventEmitter,
+  TerminalExitReason,
+  Uri,
+  type MarkdownString,
+  type ThemeColor,
+} from "./types";
+
+export * from "./types";
+
+type Answer = (items: unknown[]) => unknown;
+
+interface Shown {
+  kind: "information" | "warning" | "error";
+  message: string;
+  buttons: string[];
+  detail?: string;
+}
+
+/** What tests prepare and read. */
+export const fake = {
+  messages: [] as Shown[],
+  executed: [] as { command: string; args: unknown[] }[],
+  opened: [] as string[],
+  terminals: [] as Terminal[],
+  statusItems: [] as StatusBarItem[],
+  channels: new Map<string, OutputChannel>(),
+  progress: [] as { title: string; reports: { message?: string; increment?: number }[]; cancel: () => void }[],
+  picks: [] as { title: string | undefined; items: { label: string; description?: string; detail?: string }[] }[],
+  settings: new Map<string, { globalValue?: unknown; workspaceValue?: unknown }>(),
+  /** Presses this button of the next message that has it. */
+  press: new Set<string>(),
+  /** Chooses from the next lists: an index, a label's part, or undefined to dismiss. */
+  choose: [] as (Answer | string | undefined)[],
+  /** Calls back when a progress notification opens, so that a test can cancel it. */
+  onProgress: undefined as ((cancel: () => void) => void) | undefined,
+  reset(): void {
+    for (const list of [fake.messages, fake.executed, fake.opened, fake.terminals, fake.statusItems]) list.length = 0;
+    fake.progress.length = 0;
+    fake.picks.length = 0;
+    fake.choose.length = 0;
+    fake.channels.clear();
+    fake.settings.clear();
+    fake.press.clear();
+    registered.clear();
+    fake.onProgress = undefined;
+    workspace.isTrusted = true;
+    workspace.workspaceFolders = undefined;
+    window.activeTextEditor = undefined;
+    window.state.focused = true;
+  },
+  folders(...paths: string[]): void {
+    workspace.workspaceFolders = paths.map((folder, index) => ({
+      uri: Uri.file(folder),
+      name: path.basename(folder),
+      index,
+    }));
+    events.folders.fire(undefined);
+  },
+  closeTerminal(terminal: Terminal, code: number, reason = TerminalExitReason.Process): void {
+    terminal.exitStatus = { code, reason };
+    fake.terminals.splice(fake.terminals.indexOf(terminal), 1);
+    events.closedTerminal.fire(terminal);
+  },
+};
+
+const registered = new Map<string, (...args: unknown[]) => unknown>();
+
+const events = {
+  folders: new EventEmitter<undefined>(),
+  editor: new EventEmitter<undefined>(),
+  closedTerminal: new EventEmitter<Terminal>(),
+  windowState: new EventEmitter<undefined>(),
+  configuration: new EventEmitter<{ affectsConfiguration(name: string): boolean }>(),
+};
+
+export interface Terminal {
+  creationOptions: Record<string, unknown>;
+  exitStatus: { code: number; reason: TerminalExitReason } | undefined;
+  shown: number;
+  show(): void;
+}
+
+export interface OutputChannel {
+  text: string;
+  isShown: boolean;
+}
+
+interface StatusBarItem {
+  id: string;
+  text: string;
+  tooltip?: MarkdownString;
+  backgroundColor?: ThemeColor;
+  accessibilityInformation?: { label: string };
+  command?: string;
+  show(): void;
+  dispose(): void;
+}
+
+function channel(name: string): unknown {
+  const state: OutputChannel = { text: "", isShown: false };
+  fake.channels.set(name, state);
+  const line = (text: string): void => {
+    state.text += `${text}\n`;
+  };
+  return {
+    name,
+    append: (text: string) => (state.text += text),
+    appendLine: line,
+    replace: (text: string) => (state.text = text),
+    clear: () => (state.text = ""),
+    show: () => (state.isShown = true),
+    hide: () => (state.isShown = false),
+    dispose: () => undefined,
+    trace: line,
+    debug: line,
+    info: line,
+    warn: line,
+    error: line,
+  };
+}
+
+function message(kind: Shown["kind"]) {
+  return (text: string, ...rest: unknown[]): Promise<string | undefined> => {
+    const options = rest.find((part) => typeof part === "object") as { detail?: string } | undefined;
+    const buttons = rest.filter((part): part is string => typeof part === "string");
+    fake.messages.push({ kind, message: text, buttons, ...(options?.detail ? { detail: options.detail } : {}) });
+    const pressed = buttons.find((button) => fake.press.has(button));
+    if (pressed !== undefined) fake.press.delete(pressed);
+    return Promise.resolve(pressed);
+  };
+}
+
+function pick<T extends { label: string }>(items: readonly T[], title: string | undefined): T | undefined {
+  fake.picks.push({ title, items: [...items] });
+  const answer = fake.choose.shift();
+  if (typeof answer === "function") return answer([...items]) as T | undefined;
+  return answer === undefined ? undefined : items.find((item) => item.label.includes(answer));
+}
+
+/** A quick pick or input box: accepts what a test prepared as soon as it is shown. */
+function quickInput(): Record<string, unknown> {
+  const [accepted, hidden, button] = [
+    new EventEmitter<undefined>(),
+    new EventEmitter<undefined>(),
+    new EventEmitter<unknown>(),
+  ];
+  const input = {
+    items: undefined as { label: string }[] | undefined,
+    value: "",
+    title: undefined as string | undefined,
+    selectedItems: [] as { label: string }[],
+    buttons: [] as unknown[],
+    onDidAccept: accepted.event,
+    onDidHide: hidden.event,
+    onDidTriggerButton: button.event,
+    dispose: () => undefined,
+    show(): void {
+      if (fake.choose[0] === "<back>") {
+        fake.choose.shift();
+        button.fire(input.buttons[0]);
+        return;
+      }
+      if (input.items) {
+        const picked = pick(input.items, input.title);
+        if (!picked) hidden.fire(undefined);
+        else {
+          input.selectedItems = [picked];
+          accepted.fire(undefined);
+        }
+        return;
+      }
+      fake.picks.push({ title: input.title, items: [] });
+      const typed = fake.choose.shift();
+      if (typeof typed !== "string") hidden.fire(undefined);
+      else {
+        input.value = typed;
+        accepted.fire(undefined);
+      }
+    },
+  };
+  return input;
+}
+
+export const window = {
+  state: { focused: true },
+  activeTextEditor: undefined as { document: { uri: Uri } } | undefined,
+  get terminals(): Terminal[] {
+    return fake.terminals;
+  },
+  onDidChangeActiveTextEditor: events.editor.event,
+  onDidChangeWindowState: events.windowState.event,
+  onDidCloseTerminal: events.closedTerminal.event,
+  createOutputChannel: channel,
+  showInformationMessage: message("information"),
+  showWarningMessage: message("warning"),
+  showErrorMessage: message("error"),
+  setStatusBarMessage: () => new Disposable(() => undefined),
+  showQuickPick: <T extends { label: string }>(items: readonly T[], options?: { title?: string }) =>
+    Promise.resolve(pick(items, options?.title)),
+  createQuickPick: () => Object.assign(quickInput(), { items: [] }),
+  createInputBox: quickInput,
+  showTextDocument: (uri: Uri) => {
+    fake.opened.push(uri.fsPath);
+    return Promise.resolve();
+  },
+  createStatusBarItem: (id: string): StatusBarItem => {
+    const item: StatusBarItem = { id, text: "", show: () => undefined, dispose: () => undefined };
+    fake.statusItems.push(item);
+    return item;
+  },
+  createTreeView: () => new Disposable(() => undefined),
+  createTerminal: (options: Record<string, unknown>): Terminal => {
+    const terminal: Terminal = {
+      creationOptions: options,
+      exitStatus: undefined,
+      shown: 0,
+      show: () => (terminal.shown += 1),
+    };
+    fake.terminals.push(terminal);
+    return terminal;
+  },
+  withProgress: async <T>(
+    { title }: { title: string },
+    task: (progress: { report(value: { message?: string; increment?: number }): void }, token: unknown) => Promise<T>,
+  ): Promise<T> => {
+    const source = new CancellationTokenSource();
+    const reports: { message?: string; increment?: number }[] = [];
+    const cancel = (): void => {
+      source.cancel();
+    };
+    fake.progress.push({ title, reports, cancel });
+    const running = task({ report: (value) => reports.push(value) }, source.token);
+    fake.onProgress?.(cancel);
+    return running;
+  },
+};
+
+export const workspace = {
+  isTrusted: true,
+  workspaceFolders: undefined as { uri: Uri; name: string; index: number }[] | undefined,
+  onDidChangeWorkspaceFolders: events.folders.event,
+  onDidChangeConfiguration: events.configuration.event,
+  getWorkspaceFolder: (uri: Uri) =>
+    workspace.workspaceFolders?.find((folder) => uri.fsPath.startsWith(`${folder.uri.fsPath}/`)),
+  asRelativePath: (file: string) => path.basename(file),
+  getConfiguration: (section: string) => ({
+    get: (name: string, otherwise: unknown) => fake.settings.get(`${section}.${name}`)?.globalValue ?? otherwise,
+    inspect: (name: string) => fake.settings.get(`${section}.${name}`),
+  }),
+};
+
+export const commands = {
+  registerCommand: (id: string, handler: (...args: unknown[]) => unknown) => {
+    registered.set(id, handler);
+    return new Disposable(() => registered.delete(id));
+  },
+  executeCommand: (command: string, ...args: unknown[]): Promise<unknown> => {
+    fake.executed.push({ command, args });
+    return Promise.resolve(registered.get(command)?.(...args));
+  },
+};

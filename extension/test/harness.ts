@@ -1,0 +1,184 @@
+// A window of the extension in memory: the real parts on a stand-in for the editor, and a server made of functions.
+import * as vscode from "vscode";
+import type { App } from "../src/app";
+import type {
+  EngineStatus,
+  Event,
+  MethodName,
+  OperationEnd,
+  OperationSummary,
+  RpcError,
+  SandboxInfo,
+} from "../src/generated/protocol";
+import { methods } from "../src/generated/protocol";
+import { Operations } from "../src/operations";
+import { Projects } from "../src/projects";
+import { ok } from "../src/result";
+import { Server, type Connection, type ConnectOptions } from "../src/server";
+import { Store } from "../src/store";
+import { Terminals } from "../src/terminal";
+
+export const engine: EngineStatus = { isAvailable: true, endpoint: "unix:///run/engine.sock", source: "default" };
+
+export function sandbox(change: Partial<SandboxInfo> = {}): SandboxInfo {
+  return {
+    id: "shop-0a1b2c3d",
+    container: "boxwood-shop-0a1b2c3d",
+    project: "/home/ada/shop",
+    session: "default",
+    state: "running",
+    health: "healthy",
+    lifetime: "persistent",
+    enforcement: "off",
+    image: "boxwood-agent:slim",
+    claudeVersion: "2.1.0",
+    createdAt: "2026-01-02T03:04:05Z",
+    isOutdated: false,
+    ...change,
+  };
+}
+
+export function snapshot(...sandboxes: SandboxInfo[]): Event {
+  return { type: "snapshot", sandboxes, operations: [], engine };
+}
+
+export function operation(change: Partial<OperationSummary> = {}): OperationSummary {
+  return { operationId: "op1", kind: "ensure", startedAt: "2026-01-02T03:04:05Z", ...change };
+}
+
+export function ended(change: Partial<OperationEnd> = {}): OperationEnd {
+  return { operationId: "op1", kind: "ensure", outcome: "ok", leftOver: [], durationMs: 12, ...change };
+}
+
+export function rpcError(change: Partial<RpcError> = {}): RpcError {
+  return { code: "engine.failed", message: "the engine failed", actions: ["retry"], causes: [], ...change };
+}
+
+/** An answer: a value, or a function of the parameters. Throwing an `RpcError` makes it the answer's error. */
+export type Answers = Partial<Record<MethodName | "boxwood/events/subscribe", unknown>>;
+
+export interface Asked {
+  method: string;
+  params: Record<string, unknown>;
+}
+
+/** Throw this in an answer to fail the request as the server would. */
+export class Refusal extends Error {
+  readonly code = -1;
+  constructor(readonly data: RpcError) {
+    super(data.message);
+  }
+}
+
+/**
+ * A server that answers from a table. A method whose answer is `{ ends }` starts an operation that ends so: at once,
+ * through an event, after the events in `before`.
+ */
+export class FakeServer {
+  readonly asked: Asked[] = [];
+  answers: Answers;
+  options: ConnectOptions | undefined;
+  starts = 0;
+  #next = 1;
+
+  constructor(answers: Answers = {}) {
+    this.answers = answers;
+  }
+
+  connect = (options: ConnectOptions): Promise<Connection> => {
+    this.options = options;
+    this.starts += 1;
+    return Promise.resolve({
+      request: (method, params, signal) => this.#answer(method, params as Record<string, unknown>, signal),
+      end: () => Promise.resolve(),
+    });
+  };
+
+  emit(event: Event): void {
+    this.options?.onEvent(event);
+  }
+
+  paramsOf(method: string): Record<string, unknown> | undefined {
+    return this.asked.findLast((asked) => asked.method === method)?.params;
+  }
+
+  async #answer(method: string, params: Record<string, unknown>, signal?: AbortSignal): Promise<unknown> {
+    this.asked.push({ method, params });
+    await Promise.resolve();
+    const answer = this.answers[method as MethodName];
+    const value: unknown = typeof answer === "function" ? await (answer as (p: unknown) => unknown)(params) : answer;
+    if (isOperation(value)) return this.#operate(method, value);
+    if (value === undefined && method === methods.wait) return untilAborted(signal);
+    return value ?? {};
+  }
+
+  #operate(method: string, { ends, before = [] }: Operation): { operationId: string } {
+    const operationId = `op${this.#next++}`;
+    const kind = method.split("/").at(-1) ?? "";
+    for (const event of before) this.emit({ ...event, operationId } as Event);
+    if (ends !== undefined) {
+      const end = ends instanceof Refusal ? { outcome: "failed" as const, error: ends.data } : { result: ends };
+      queueMicrotask(() => {
+        this.emit({ type: "operationEnded", end: ended({ ...end, operationId, kind }) });
+      });
+    }
+    return { operationId };
+  }
+}
+
+interface Operation {
+  ends: unknown;
+  before?: Partial<Event>[];
+}
+
+function isOperation(value: unknown): value is Operation {
+  return typeof value === "object" && value !== null && "ends" in value;
+}
+
+function untilAborted(signal: AbortSignal | undefined): Promise<never> {
+  return new Promise((_, reject) => {
+    signal?.addEventListener("abort", () => {
+      reject(new Error("aborted"));
+    });
+  });
+}
+
+export interface Window {
+  app: App;
+  server: FakeServer;
+}
+
+/** A window on the given answers; the first snapshot has been received. */
+export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInfo[]): Promise<Window> {
+  const server = new FakeServer({ [methods.list]: sandboxes, ...answers });
+  const store = new Store();
+  const log = vscode.window.createOutputChannel("Boxwood", { log: true });
+  const real = new Server({
+    store,
+    log,
+    find: () => Promise.resolve(ok("/opt/boxwood/bin/boxwood")),
+    connect: server.connect,
+  });
+  const app: App = {
+    server: real,
+    store,
+    operations: new Operations(real, store),
+    terminals: new Terminals(vscode.Uri.file("/extension"), () => undefined),
+    projects: new Projects(),
+    log,
+    output: vscode.window.createOutputChannel("Boxwood Output"),
+    sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),
+    extensionId: "boxwood-dev.boxwood",
+    sandboxSettings: ["variant", "memory", "cpus", "hostLogin"],
+    signal: new AbortController().signal,
+  };
+  await real.start();
+  await app.projects.loaded();
+  server.emit(snapshot(...sandboxes));
+  return { app, server };
+}
+
+/** Lets everything that is ready to run do so. */
+export async function settled(): Promise<void> {
+  for (let turn = 0; turn < 30; turn += 1) await Promise.resolve();
+}

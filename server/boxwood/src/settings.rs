@@ -1,0 +1,136 @@
+//! From flags to the settings of a request, and from the environment to its credentials.
+
+use std::collections::BTreeMap;
+
+use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig};
+use boxwood_protocol::params::Credentials;
+use boxwood_protocol::{ErrorCode, RpcError};
+
+use crate::args::SettingArguments;
+
+/// Looks up a variable of the environment.
+pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
+/// Reads the name of an agent image.
+pub(crate) fn variant(text: &str) -> Result<ImageVariant, String> {
+    let known = ImageVariant::ALL.iter().find(|variant| variant.as_str() == text);
+    known.copied().ok_or_else(|| {
+        let names: Vec<&str> = ImageVariant::ALL.iter().map(|variant| variant.as_str()).collect();
+        format!("choose one of {}", names.join(", "))
+    })
+}
+
+/// Reads the name of a network mode.
+pub(crate) fn network(text: &str) -> Result<Network, String> {
+    match text {
+        "open" => Ok(Network::Open),
+        "none" => Ok(Network::None),
+        _ => Err("choose open or none".to_owned()),
+    }
+}
+
+/// The settings that the flags ask for; `None` when they ask for nothing.
+pub(crate) fn config(
+    flags: SettingArguments,
+    claude_args: Vec<String>,
+    environment: Environment<'_>,
+) -> Result<Option<SandboxConfig>, RpcError> {
+    let config = SandboxConfig {
+        variant: flags.variant,
+        image: flags.image,
+        dockerfile: flags.dockerfile,
+        lifetime: flags.ephemeral.then_some(Lifetime::Ephemeral),
+        memory: flags.memory,
+        cpus: flags.cpus,
+        pids: flags.pids,
+        nofile: flags.nofile,
+        network: flags.network,
+        workspace_path: None,
+        env: variables(&flags.env, environment)?,
+        protected_paths: None,
+        claude_args: (!claude_args.is_empty()).then_some(claude_args),
+        host_login: flags.host_login.then_some(true),
+    };
+    Ok((config != SandboxConfig::default()).then_some(config))
+}
+
+fn variables(flags: &[String], environment: Environment<'_>) -> Result<Option<BTreeMap<String, String>>, RpcError> {
+    let mut variables = BTreeMap::new();
+    for flag in flags {
+        let (name, value) = match flag.split_once('=') {
+            Some((name, value)) => (name, Some(value.to_owned())),
+            None => (flag.as_str(), environment(flag)),
+        };
+        let Some(value) = value.filter(|_| !name.is_empty()) else {
+            let message = format!("--env {flag} names no variable that is set here");
+            return Err(RpcError::new(ErrorCode::InvalidParams, message).hint("write it as --env NAME=VALUE"));
+        };
+        variables.insert(name.to_owned(), value);
+    }
+    Ok((!variables.is_empty()).then_some(variables))
+}
+
+/// Credentials for Claude that stand in the environment; `None` when there are none.
+pub(crate) fn credentials(environment: Environment<'_>) -> Option<Credentials> {
+    let held = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let credentials = Credentials {
+        api_key: held("ANTHROPIC_API_KEY"),
+        auth_token: held("ANTHROPIC_AUTH_TOKEN"),
+        oauth_token: held("CLAUDE_CODE_OAUTH_TOKEN"),
+        base_url: held("ANTHROPIC_BASE_URL"),
+    };
+    (credentials != Credentials::default()).then_some(credentials)
+}
+
+/// Reads `NAME=VALUE` pairs.
+pub(crate) fn pairs(flags: &[String]) -> Result<BTreeMap<String, String>, RpcError> {
+    flags
+        .iter()
+        .map(|flag| {
+            let pair = flag.split_once('=').filter(|(name, _)| !name.is_empty());
+            pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
+                RpcError::new(ErrorCode::InvalidParams, format!("'{flag}' is not of the form NAME=VALUE"))
+            })
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn environment(name: &str) -> Option<String> {
+        match name {
+            "EDITOR" => Some("vi".to_owned()),
+            "ANTHROPIC_API_KEY" => Some("key".to_owned()),
+            "ANTHROPIC_AUTH_TOKEN" => Some(String::new()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn no_flag_asks_for_nothing() {
+        assert_eq!(config(SettingArguments::default(), Vec::new(), &environment), Ok(None));
+    }
+
+    #[test]
+    fn a_variable_has_a_value_or_takes_the_one_it_has_here() {
+        let check = |flag: &str, expected: Option<(&str, &str)>| {
+            let got = variables(&[flag.to_owned()], &environment).ok().flatten();
+            let expected = expected.map(|(name, value)| BTreeMap::from([(name.to_owned(), value.to_owned())]));
+            assert_eq!(got, expected, "{flag}");
+        };
+        check("A=b=c", Some(("A", "b=c")));
+        check("A=", Some(("A", "")));
+        check("EDITOR", Some(("EDITOR", "vi")));
+        check("UNKNOWN", None);
+        check("=b", None);
+    }
+
+    #[test]
+    fn empty_credentials_do_not_count() {
+        let found = credentials(&environment).expect("a key");
+        assert_eq!((found.api_key.as_deref(), found.auth_token), (Some("key"), None));
+        assert!(credentials(&|_| None).is_none());
+    }
+}

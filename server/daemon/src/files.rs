@@ -1,0 +1,95 @@
+//! Files of the state directory: whole or not at all, and for the person only.
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::path::Path;
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use crate::error::{self, Result};
+
+/// Makes a directory and its parents, the last one entered by the person only. True when it was not there.
+pub(crate) fn private_directory(path: &Path) -> Result<bool> {
+    let make = || -> io::Result<bool> {
+        if path.is_dir() {
+            return Ok(false);
+        }
+        fs::create_dir_all(path)?;
+        restrict(path, 0o700)?;
+        Ok(true)
+    };
+    make().map_err(|cause| error::file("make the directory", path, &cause))
+}
+
+/// Writes a file whole: to a temporary one beside it, to the disk, and then over it. Mode 0600.
+pub(crate) fn write(path: &Path, contents: &[u8]) -> Result<()> {
+    let put = || -> io::Result<()> {
+        let parent = path.parent().unwrap_or_else(|| Path::new("."));
+        let mut temporary = tempfile::Builder::new().prefix(".boxwood-").tempfile_in(parent)?;
+        temporary.write_all(contents)?;
+        temporary.as_file().sync_data()?;
+        temporary.persist(path).map_err(|failed| failed.error)?;
+        Ok(())
+    };
+    put().map_err(|cause| error::file("write", path, &cause))
+}
+
+/// Writes a file unless it already holds exactly this.
+pub(crate) fn write_if_different(path: &Path, contents: &[u8]) -> Result<()> {
+    match fs::read(path) {
+        Ok(existing) if existing == contents => Ok(()),
+        _ => write(path, contents),
+    }
+}
+
+/// Writes `value` as JSON.
+pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
+    let text = serde_json::to_vec_pretty(value).map_err(|cause| error::internal(cause.to_string()))?;
+    write(path, &text)
+}
+
+/// Reads a file as text; `None` when there is none.
+pub(crate) fn read(path: &Path) -> Result<Option<String>> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(String::from_utf8_lossy(&bytes).into_owned())),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(error::file("read", path, &cause)),
+    }
+}
+
+/// Reads JSON; `None` when there is no file or it cannot be understood, which is logged.
+pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
+    let text = read(path).ok()??;
+    serde_json::from_str(&text)
+        .inspect_err(|cause| tracing::warn!(path = %path.display(), %cause, "a state file cannot be understood"))
+        .ok()
+}
+
+/// Removes a file; one that is gone is fine.
+pub(crate) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error::file("remove", path, &cause)),
+        _ => Ok(()),
+    }
+}
+
+/// Removes a directory and all in it; one that is gone is fine. It is moved aside first, so that it is gone at once.
+pub(crate) fn remove_directory(path: &Path) -> Result<()> {
+    let aside = path.with_extension("removed");
+    let result = fs::rename(path, &aside).and_then(|()| fs::remove_dir_all(&aside));
+    match result {
+        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error::file("remove", path, &cause)),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(unix)]
+fn restrict(path: &Path, mode: u32) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt as _;
+    fs::set_permissions(path, fs::Permissions::from_mode(mode))
+}
+
+#[cfg(not(unix))]
+fn restrict(_path: &Path, _mode: u32) -> io::Result<()> {
+    Ok(())
+}

@@ -1,0 +1,274 @@
+//! The verbs: ensure, refresh, stop, restart, remove.
+
+use std::sync::Arc;
+
+use boxwood_core::identity::Identity;
+use boxwood_core::plan::{self, Step};
+use boxwood_protocol::config::SandboxConfig;
+use boxwood_protocol::operation::OperationStarted;
+use boxwood_protocol::params::{EnsureAction, EnsureParams, EnsureResult, RemoveParams, SandboxRef};
+use boxwood_protocol::sandbox::{SandboxInfo, SandboxState};
+use boxwood_protocol::{ErrorCode, RpcError};
+
+use crate::daemon::Daemon;
+use crate::error::Result;
+use crate::journal::Journal;
+use crate::lifecycle::steps::Work;
+use crate::lifecycle::{carry_out, overlay, spec};
+use crate::operations::{Handle, Subject};
+use crate::project;
+use crate::registry::Known;
+use crate::settings::{self, Settings};
+
+/// Starts an operation on one sandbox. A second request of the same kind joins the first; one of another kind waits for its turn.
+fn on_sandbox<T, F, W>(
+    daemon: &Arc<Daemon>,
+    kind: &'static str,
+    identity: &Identity,
+    joins: bool,
+    work: W,
+) -> OperationStarted
+where
+    T: serde::Serialize + Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+    W: FnOnce(Handle) -> F + Send + 'static,
+{
+    if joins && let Some(operation_id) = daemon.operations.find(kind, &identity.id) {
+        return OperationStarted { operation_id };
+    }
+    let turn = daemon.turn(&identity.id);
+    let subject = Subject { sandbox_id: Some(identity.id.clone()), project: Some(identity.project.clone()) };
+    daemon.operations.start(kind, subject, move |handle| async move {
+        let _turn = handle.or_cancelled(async { Ok(turn.lock_owned().await) }).await?;
+        work(handle).await
+    })
+}
+
+/// Brings a project's sandbox to life.
+pub(crate) fn ensure(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<OperationStarted> {
+    let identity = identify(daemon, &params.project, params.session.as_deref())?;
+    let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
+    Ok(on_sandbox(daemon, "ensure", &identity, true, move |handle| async move {
+        daemon_.registry.ready().await;
+        match daemon_.registry.get(&identity_.id) {
+            Some(known) if known.info.state == SandboxState::Running => attach(&daemon_, &known, &params),
+            Some(known) if known.info.state != SandboxState::Creating => {
+                start_again(&daemon_, handle, identity_, &known, params).await
+            }
+            before => make(&daemon_, handle, identity_, before.as_ref(), params).await,
+        }
+    }))
+}
+
+/// Makes the container anew.
+pub(crate) fn refresh(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<OperationStarted> {
+    let identity = identify(daemon, &params.project, params.session.as_deref())?;
+    let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
+    Ok(on_sandbox(daemon, "refresh", &identity, true, move |handle| async move {
+        daemon_.registry.ready().await;
+        let before = daemon_.registry.get(&identity_.id);
+        make(&daemon_, handle, identity_, before.as_ref(), params).await
+    }))
+}
+
+/// Stops a sandbox.
+pub(crate) fn stop(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<OperationStarted> {
+    on_existing(daemon, "stop", target, plan::stop())
+}
+
+/// Stops and starts a sandbox.
+pub(crate) fn restart(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<OperationStarted> {
+    on_existing(daemon, "restart", target, plan::restart())
+}
+
+/// Removes a sandbox.
+pub(crate) fn remove(daemon: &Arc<Daemon>, params: &RemoveParams) -> Result<OperationStarted> {
+    let target = SandboxRef {
+        sandbox: params.sandbox.clone(),
+        project: params.project.clone(),
+        session: params.session.clone(),
+    };
+    let known = daemon.resolve(&target)?;
+    let identity = identity_of(&known);
+    let purge = params.purge_state;
+    let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
+    Ok(on_sandbox(daemon, "remove", &identity, !purge, move |handle| async move {
+        if let Some(known) = daemon_.registry.get(&identity_.id) {
+            let mut work = existing(&daemon_, handle, identity_, &known).await?;
+            carry_out(&mut work, plan::remove(purge)).await?;
+        }
+        Ok(boxwood_protocol::params::Empty {})
+    }))
+}
+
+fn on_existing(
+    daemon: &Arc<Daemon>,
+    kind: &'static str,
+    target: &SandboxRef,
+    steps: Vec<Step>,
+) -> Result<OperationStarted> {
+    let identity = identity_of(&daemon.resolve(target)?);
+    let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
+    Ok(on_sandbox(daemon, kind, &identity, true, move |handle| async move {
+        let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
+        let mut work = existing(&daemon_, handle, identity_, &known).await?;
+        work.overlays = overlay::survey(&work.identity.project, &protected(&work)).0;
+        carry_out(&mut work, steps).await?;
+        look(&work).await
+    }))
+}
+
+/// The identity that a project and a session give.
+pub(crate) fn identify(daemon: &Daemon, path: &str, session: Option<&str>) -> Result<Identity> {
+    let canonical = project::canonical(&daemon.paths, path)?;
+    Identity::new(&canonical, session, &daemon.installation)
+        .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))
+}
+
+fn identity_of(known: &Known) -> Identity {
+    Identity { project: known.info.project.clone(), session: known.info.session.clone(), id: known.info.id.clone() }
+}
+
+fn gone(id: &str) -> RpcError {
+    RpcError::new(ErrorCode::SandboxNotFound, format!("the sandbox {id} is gone"))
+}
+
+fn protected(work: &Work) -> Vec<String> {
+    work.settings.as_ref().map(|settings| settings.resolved.protected_paths.clone()).unwrap_or_default()
+}
+
+/// A running sandbox is attached to as it is; what a refresh would change is told.
+fn attach(daemon: &Arc<Daemon>, known: &Known, params: &EnsureParams) -> Result<EnsureResult> {
+    let mut warnings = Vec::new();
+    let request = params.config.clone().unwrap_or_default();
+    let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
+    if request != SandboxConfig::default() && request != made_with {
+        warnings.push("it runs with other settings than these; 'boxwood refresh' applies them".to_owned());
+    } else if daemon.is_outdated(&known.detail) {
+        warnings.push("its configuration has changed since it was made; 'boxwood refresh' applies it".to_owned());
+    }
+    Ok(EnsureResult { sandbox: known.info.clone(), action: EnsureAction::Attached, warnings })
+}
+
+async fn start_again(
+    daemon: &Arc<Daemon>,
+    handle: Handle,
+    identity: Identity,
+    known: &Known,
+    params: EnsureParams,
+) -> Result<EnsureResult> {
+    let mut work = existing(daemon, handle, identity, known).await?;
+    work.credentials = params.credentials;
+    work.settings = settings::load(&daemon.paths, &work.identity.project, &work.request).ok();
+    let (overlays, _) = overlay::survey(&work.identity.project, &protected(&work));
+    // A container's mounts are fixed; only their sources are made again. A path that was protected and is now a link or gone
+    // for good needs a new container.
+    work.journal.placeholders = daemon
+        .records
+        .get(&work.identity.id)
+        .map(|record| record.placeholders)
+        .unwrap_or_default()
+        .into_iter()
+        .filter(|path| overlay::missing(&work.identity.project, &overlays).contains(path))
+        .collect();
+    work.overlays = overlays;
+    carry_out(&mut work, plan::start()).await?;
+    let sandbox = look(&work).await?;
+    Ok(EnsureResult { sandbox, action: EnsureAction::Started, warnings: work.warnings })
+}
+
+async fn make(
+    daemon: &Arc<Daemon>,
+    handle: Handle,
+    identity: Identity,
+    before: Option<&Known>,
+    params: EnsureParams,
+) -> Result<EnsureResult> {
+    let made_with = daemon.records.get(&identity.id).map(|record| record.request);
+    let request = params.config.or_else(|| before.and(made_with)).unwrap_or_default();
+    let settings: Settings = settings::load(&daemon.paths, &identity.project, &request)?.approved()?;
+    let (engine, info) = daemon.link.engine().await?;
+    let (overlays, unprotected) = overlay::survey(&identity.project, &settings.resolved.protected_paths);
+    let journal = Journal {
+        trace: handle.id.clone(),
+        sandbox: identity.id.clone(),
+        container: identity.container(),
+        project: identity.project.clone(),
+        steps: Vec::new(),
+        made_directories: !daemon.paths.sandbox(&identity.id).exists(),
+        placeholders: overlay::missing(&identity.project, &overlays),
+        before: before.map(|known| known.detail.id.clone()),
+        was_running: before.is_some_and(|known| known.info.state == SandboxState::Running),
+    };
+    let workspace = spec::workspace(&identity.project, settings.resolved.workspace_path);
+    let mut warnings = Vec::new();
+    if !unprotected.is_empty() {
+        warnings.push(format!("not protected, because they are links: {}", unprotected.join(", ")));
+    }
+    let mut work = Work {
+        daemon: Arc::clone(daemon),
+        engine,
+        info,
+        handle,
+        journal,
+        identity,
+        settings: Some(settings),
+        request,
+        credentials: params.credentials,
+        overlays,
+        workspace,
+        materials: None,
+        container: None,
+        warnings,
+    };
+    let steps = if before.is_some() { plan::recreate() } else { plan::create() };
+    carry_out(&mut work, steps).await?;
+    let sandbox = look(&work).await?;
+    let action = if before.is_some() { EnsureAction::Recreated } else { EnsureAction::Created };
+    Ok(EnsureResult { sandbox, action, warnings: work.warnings })
+}
+
+/// What an operation on a container that is there holds.
+async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, known: &Known) -> Result<Work> {
+    let (engine, info) = daemon.link.engine().await?;
+    let record = daemon.records.get(&identity.id).unwrap_or_default();
+    let label = |key: &str| known.detail.labels.get(key).cloned().unwrap_or_default();
+    let journal = Journal {
+        trace: handle.id.clone(),
+        sandbox: identity.id.clone(),
+        container: identity.container(),
+        project: identity.project.clone(),
+        steps: Vec::new(),
+        made_directories: false,
+        placeholders: Vec::new(),
+        before: Some(known.detail.id.clone()),
+        was_running: known.info.state == SandboxState::Running,
+    };
+    Ok(Work {
+        daemon: Arc::clone(daemon),
+        engine,
+        info,
+        handle,
+        journal,
+        workspace: label(boxwood_core::labels::WORKSPACE),
+        identity,
+        settings: None,
+        request: record.request,
+        credentials: None,
+        overlays: Vec::new(),
+        materials: None,
+        container: Some(known.detail.id.clone()),
+        warnings: Vec::new(),
+    })
+}
+
+/// The sandbox as it is after its steps.
+async fn look(work: &Work) -> Result<SandboxInfo> {
+    let id = work.container.as_deref().ok_or_else(|| gone(&work.identity.id))?;
+    let detail = work
+        .engine
+        .inspect_container(id)
+        .await
+        .map_err(|cause| crate::error::engine("look at the container", &cause))?;
+    Ok(work.daemon.registry.update(detail))
+}

@@ -1,0 +1,76 @@
+//! From a request to a list of steps, and through it.
+
+pub(crate) mod attach;
+pub(crate) mod ensure;
+pub(crate) mod overlay;
+pub(crate) mod spec;
+pub(crate) mod steps;
+pub(crate) mod verify;
+
+use boxwood_core::plan::{Next, Outcome, Report, Run, Step};
+
+use crate::error::Result;
+use crate::operations::cancelled;
+use steps::Work;
+
+/// Goes through `steps`. What fails or is cancelled is undone; what cannot be undone is told and stays in the journal for
+/// the next start.
+pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
+    work.journal.steps.clone_from(&steps);
+    let journals = work.daemon.journals();
+    work.journal.open(&journals)?;
+    let mut run = Run::new(steps);
+    let mut problem = None;
+    let mut is_all_undone = true;
+    loop {
+        match run.next() {
+            Next::Do(step) => {
+                let (done, total) = run.position();
+                work.handle.progress(step.name(), step.message(), done, total, None);
+                let handle = work.handle.clone();
+                let result = handle.or_cancelled(work.perform(step)).await;
+                tracing::debug!(step = step.name(), is_ok = result.is_ok(), "step");
+                run.report(match result {
+                    Ok(()) => Report::Ok,
+                    Err(_) if handle.cancel.is_cancelled() => {
+                        problem = Some(cancelled());
+                        Report::Cancelled
+                    }
+                    Err(cause) => {
+                        problem = Some(cause);
+                        Report::Failed
+                    }
+                });
+            }
+            Next::Undo(step) => match work.undo(step).await {
+                Ok(()) => run.report(Report::Ok),
+                Err(cause) => {
+                    is_all_undone = false;
+                    tracing::warn!(step = step.name(), %cause, "could not be undone");
+                    work.handle.left_over(cause.to_string());
+                    run.report(Report::Failed);
+                }
+            },
+            Next::End(outcome) => {
+                if outcome == Outcome::Done || is_all_undone {
+                    work.journal.close(&journals)?;
+                }
+                return problem.map_or(Ok(()), Err);
+            }
+        }
+    }
+}
+
+/// Undoes an operation that was interrupted. True when nothing of it is left.
+pub(crate) async fn roll_back(work: &mut Work) -> bool {
+    let mut run = Run::interrupted(work.journal.steps.clone());
+    let mut is_all_undone = true;
+    while let Next::Undo(step) = run.next() {
+        if let Err(cause) = work.undo(step).await {
+            is_all_undone = false;
+            tracing::warn!(step = step.name(), %cause, "could not be undone after an interruption");
+        }
+        run.report(Report::Ok);
+    }
+    is_all_undone
+}

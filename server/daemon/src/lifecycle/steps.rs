@@ -1,0 +1,316 @@
+//! The steps, each with its undo beside it.
+
+use std::sync::Arc;
+
+use boxwood_core::plan::Step;
+use boxwood_core::protect::Overlay;
+use boxwood_core::{identity::Identity, labels};
+use boxwood_engine::{ContainerState, Engine, EngineError, EngineInfo};
+use boxwood_protocol::config::SandboxConfig;
+use boxwood_protocol::params::Credentials;
+use boxwood_protocol::{ErrorCode, RpcError};
+
+use crate::daemon::Daemon;
+use crate::error::{self, Result};
+use crate::files;
+use crate::journal::Journal;
+use crate::lifecycle::{overlay, spec, verify};
+use crate::materials::{self, image::Image, runtime::Runtime};
+use crate::operations::Handle;
+use crate::seeding;
+use crate::settings::Settings;
+
+/// Seconds a sandbox has to end by itself.
+pub(crate) const GRACE_SECONDS: u32 = 10;
+
+/// Everything an operation on one sandbox holds.
+pub(crate) struct Work {
+    pub(crate) daemon: Arc<Daemon>,
+    pub(crate) engine: Arc<dyn Engine>,
+    pub(crate) info: EngineInfo,
+    pub(crate) handle: Handle,
+    pub(crate) journal: Journal,
+    pub(crate) identity: Identity,
+    /// Absent where no container is made.
+    pub(crate) settings: Option<Settings>,
+    pub(crate) request: SandboxConfig,
+    pub(crate) credentials: Option<Credentials>,
+    pub(crate) overlays: Vec<Overlay>,
+    pub(crate) workspace: String,
+    pub(crate) materials: Option<(Image, Runtime)>,
+    /// Id of the container that is worked on.
+    pub(crate) container: Option<String>,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Work {
+    /// Does a step. Doing it again changes nothing.
+    pub(crate) async fn perform(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Materials => self.get_materials().await,
+            Step::Directories => self.make_directories(),
+            Step::Seed => self.seed(),
+            Step::Placeholders => self.make_placeholders(),
+            Step::SetAside => self.set_aside().await,
+            Step::Create => self.create().await,
+            Step::Start => self.start().await,
+            Step::Verify => self.verify().await,
+            Step::Stop => self.stop().await,
+            Step::DropOld => self.drop_old().await,
+            Step::Remove => self.remove().await,
+            Step::ClearPlaceholders => self.clear_placeholders(),
+            Step::Purge => files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id)),
+        }
+    }
+
+    /// Undoes a step, whether it was done, done in part or never begun.
+    pub(crate) async fn undo(&mut self, step: Step) -> Result<()> {
+        match step {
+            Step::Directories if self.journal.made_directories => self.unmake_directories(),
+            Step::Placeholders => self.unmake_placeholders(),
+            Step::SetAside => self.put_back().await,
+            Step::Create => self.uncreate().await,
+            Step::Start if self.journal.before.is_some() && !self.journal.was_running => self.unstart().await,
+            Step::Stop if self.journal.was_running => self.unstop().await,
+            _ => Ok(()),
+        }
+    }
+
+    fn container(&self) -> Result<&str> {
+        self.container.as_deref().ok_or_else(|| error::internal("a step came before its container"))
+    }
+
+    async fn get_materials(&mut self) -> Result<()> {
+        if self.materials.is_none() {
+            let settings =
+                self.settings.clone().ok_or_else(|| error::internal("no settings to make a container from"))?;
+            self.materials =
+                Some(materials::get(&self.daemon, &self.engine, &self.info, &self.handle, &settings).await?);
+        }
+        Ok(())
+    }
+
+    fn make_directories(&self) -> Result<()> {
+        files::private_directory(&self.daemon.paths.sandbox(&self.identity.id))?;
+        files::private_directory(&self.daemon.records.home(&self.identity.id))?;
+        files::private_directory(&self.daemon.records.home(&self.identity.id).join(".claude"))?;
+        Ok(())
+    }
+
+    /// Directories in which a conversation has begun meanwhile are never removed.
+    fn unmake_directories(&self) -> Result<()> {
+        let conversations = self.daemon.records.home(&self.identity.id).join(".claude/projects");
+        if conversations.exists() {
+            return Ok(());
+        }
+        files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id))
+    }
+
+    fn seed(&mut self) -> Result<()> {
+        let home = self.daemon.records.home(&self.identity.id);
+        let host_login = self.settings.as_ref().is_some_and(|settings| settings.resolved.host_login);
+        let warnings =
+            seeding::seed(&self.daemon.paths, &home, &self.workspace, self.credentials.as_ref(), host_login)?;
+        self.warnings.extend(warnings);
+        let mut record = self.daemon.records.get(&self.identity.id).unwrap_or_default();
+        record.project.clone_from(&self.identity.project);
+        record.session.clone_from(&self.identity.session);
+        record.request.clone_from(&self.request);
+        for path in &self.journal.placeholders {
+            if !record.placeholders.contains(path) {
+                record.placeholders.push(path.clone());
+            }
+        }
+        self.daemon.records.put(&self.identity.id, record)
+    }
+
+    fn make_placeholders(&self) -> Result<()> {
+        overlay::make(&self.identity.project, &self.overlays, &self.journal.placeholders)
+    }
+
+    fn unmake_placeholders(&self) -> Result<()> {
+        if self.daemon.is_project_in_use(&self.identity.project, &self.identity.id) {
+            return Ok(());
+        }
+        overlay::clear(&self.identity.project, &self.journal.placeholders)
+    }
+
+    /// Mount points stay while another sandbox of the project needs them.
+    fn clear_placeholders(&self) -> Result<()> {
+        if self.daemon.is_project_in_use(&self.identity.project, &self.identity.id) {
+            return Ok(());
+        }
+        let Some(record) = self.daemon.records.get(&self.identity.id) else { return Ok(()) };
+        overlay::clear(&self.identity.project, &record.placeholders)
+    }
+
+    async fn set_aside(&mut self) -> Result<()> {
+        let Some(before) = self.journal.before.clone() else { return Ok(()) };
+        let what = "set the old container aside";
+        self.engine.stop_container(&before, GRACE_SECONDS).await.map_err(|cause| error::engine(what, &cause))?;
+        let detail = self.engine.inspect_container(&before).await.map_err(|cause| error::engine(what, &cause))?;
+        if detail.name != self.journal.aside() {
+            self.engine
+                .rename_container(&before, &self.journal.aside())
+                .await
+                .map_err(|cause| error::engine(what, &cause))?;
+        }
+        Ok(())
+    }
+
+    async fn put_back(&self) -> Result<()> {
+        let Some(before) = &self.journal.before else { return Ok(()) };
+        let what = "put the old container back";
+        let detail = match self.engine.inspect_container(before).await {
+            Ok(detail) => detail,
+            Err(cause) if cause.is_not_found() => return Ok(()),
+            Err(cause) => return Err(error::engine(what, &cause)),
+        };
+        if detail.name != self.journal.container {
+            self.engine
+                .rename_container(before, &self.journal.container)
+                .await
+                .map_err(|cause| error::engine(what, &cause))?;
+        }
+        if self.journal.was_running && detail.state != ContainerState::Running {
+            self.engine.start_container(before).await.map_err(|cause| error::engine(what, &cause))?;
+        }
+        Ok(())
+    }
+
+    async fn create(&mut self) -> Result<()> {
+        if let Some(id) = self.made().await? {
+            self.container = Some(id);
+            return Ok(());
+        }
+        let (Some(settings), Some((image, runtime))) = (&self.settings, &self.materials) else {
+            return Err(error::internal("nothing to make a container from"));
+        };
+        let home = self.daemon.records.home(&self.identity.id);
+        let certificates = self.daemon.certificates.bundle(&self.daemon.paths)?;
+        let hash = settings.hash(&settings.image_content(materials::image::agent_hash), &runtime.claude_version);
+        let spec = spec::container(&spec::Parts {
+            identity: &self.identity,
+            resolved: &settings.resolved,
+            user: self.daemon.user,
+            image_id: &image.id,
+            image_name: &image.reference,
+            image_env: &image.env,
+            runtime_volume: &runtime.volume,
+            claude_version: &runtime.claude_version,
+            home: &home.to_string_lossy(),
+            overlays: &self.overlays,
+            certificates: certificates.as_deref(),
+            installation: &self.daemon.installation,
+            config_hash: &hash,
+            trace: &self.journal.trace,
+        });
+        match self.engine.create_container(&spec).await {
+            Ok(id) => {
+                self.container = Some(id);
+                Ok(())
+            }
+            Err(EngineError::Conflict(_)) => Err(RpcError::new(
+                ErrorCode::NameConflict,
+                format!(
+                    "a container named {} is there already, and Boxwood did not make it for this project",
+                    spec.name
+                ),
+            )
+            .hint(format!("rename or remove it ('docker rm {}'), then try again", spec.name))),
+            Err(cause) => Err(error::engine("create the container", &cause)),
+        }
+    }
+
+    /// The container that this very operation made.
+    async fn made(&self) -> Result<Option<String>> {
+        let filter = [
+            labels::equals(labels::TRACE, &self.journal.trace),
+            labels::equals(labels::INSTALLATION, &self.daemon.installation),
+        ];
+        let found = self
+            .engine
+            .list_containers(&filter)
+            .await
+            .map_err(|cause| error::engine("look for the container", &cause))?;
+        let fits = |id: &&String| Some(*id) != self.journal.before.as_ref();
+        Ok(found.iter().map(|container| &container.id).find(fits).cloned())
+    }
+
+    async fn uncreate(&mut self) -> Result<()> {
+        if let Some(id) = self.made().await? {
+            self.engine
+                .remove_container(&id)
+                .await
+                .map_err(|cause| error::engine("remove the new container", &cause))?;
+            self.daemon.registry.remove(&id);
+        }
+        self.container = None;
+        Ok(())
+    }
+
+    async fn start(&mut self) -> Result<()> {
+        let id = self.container()?;
+        self.engine.start_container(id).await.map_err(|cause| {
+            let problem = error::engine("start the container", &cause);
+            // The number is Linux's RLIMIT_NOFILE: an engine without the capability for it cannot go above its own limit.
+            let is_limit = problem.causes.iter().any(|cause| cause.contains("rlimit type 7"));
+            if is_limit { problem.hint("this engine allows fewer open files; set 'nofile' lower, for example to 4096") } else { problem }
+        })
+    }
+
+    async fn unstart(&self) -> Result<()> {
+        let Some(before) = &self.journal.before else { return Ok(()) };
+        match self.engine.stop_container(before, GRACE_SECONDS).await {
+            Err(cause) if !cause.is_not_found() => Err(error::engine("stop the container again", &cause)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn verify(&mut self) -> Result<()> {
+        let id = self.container()?.to_owned();
+        let checks = verify::check(self.engine.as_ref(), &id).await?;
+        verify::refuse_unhealthy(&checks)?;
+        let disk = checks.iter().find(|check| !check.ok);
+        self.warnings.extend(disk.map(|check| format!("{}: {}", check.name, check.detail)));
+        let detail =
+            self.engine.inspect_container(&id).await.map_err(|cause| error::engine("look at the container", &cause))?;
+        self.daemon.registry.verified(&detail, checks);
+        self.daemon.registry.outdated(&id, self.daemon.is_outdated(&detail));
+        self.daemon.registry.update(detail);
+        Ok(())
+    }
+
+    async fn stop(&mut self) -> Result<()> {
+        let id = self.container()?.to_owned();
+        match self.engine.stop_container(&id, GRACE_SECONDS).await {
+            Err(cause) if cause.is_not_found() => Ok(()),
+            result => result.map_err(|cause| error::engine("stop the container", &cause)),
+        }
+    }
+
+    async fn unstop(&self) -> Result<()> {
+        let Some(before) = &self.journal.before else { return Ok(()) };
+        match self.engine.start_container(before).await {
+            Err(cause) if !cause.is_not_found() => Err(error::engine("start the container again", &cause)),
+            _ => Ok(()),
+        }
+    }
+
+    async fn drop_old(&mut self) -> Result<()> {
+        let Some(before) = self.journal.before.clone() else { return Ok(()) };
+        self.engine
+            .remove_container(&before)
+            .await
+            .map_err(|cause| error::engine("remove the old container", &cause))?;
+        self.daemon.registry.remove(&before);
+        Ok(())
+    }
+
+    async fn remove(&mut self) -> Result<()> {
+        let id = self.container()?.to_owned();
+        self.engine.remove_container(&id).await.map_err(|cause| error::engine("remove the container", &cause))?;
+        self.daemon.registry.remove(&id);
+        Ok(())
+    }
+}

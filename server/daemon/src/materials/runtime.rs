@@ -1,0 +1,419 @@
+//! The runtime volume: Claude Code, a multiplexer and the helper, for any image, filled once per version.
+
+use std::collections::BTreeMap;
+use std::io::{self, Read, Write};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use boxwood_core::{content_hash, labels};
+use boxwood_engine::{BuildSpec, ByteStream, ContainerSpec, Engine, EngineError, EngineInfo, Mount, NetworkMode};
+use boxwood_protocol::{ErrorCode, RpcError};
+use bytes::Bytes;
+use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
+
+use crate::daemon::Daemon;
+use crate::error::{self, Result};
+use crate::lifecycle::spec::{HELPER, RUNTIME};
+use crate::lifecycle::verify;
+use crate::materials::image::Image;
+use crate::materials::{base, build, package};
+use crate::operations::Handle;
+use crate::{files, sys};
+
+const TOOLS: &str = include_str!("../../../../images/runtime.Dockerfile");
+
+/// Bytes of the archive that are on their way at a time.
+const CHUNK: usize = 1 << 18;
+
+/// The C library of an image; Claude Code has a binary for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Libc {
+    Glibc,
+    Musl,
+}
+
+impl Libc {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Glibc => "glibc",
+            Self::Musl => "musl",
+        }
+    }
+}
+
+/// A filled volume.
+#[derive(Debug, Clone)]
+pub(crate) struct Runtime {
+    pub(crate) volume: String,
+    pub(crate) claude_version: String,
+}
+
+/// Everything a volume is filled with.
+struct Recipe {
+    volume: String,
+    platform: String,
+    libc: Libc,
+    hash: String,
+    helper: Vec<u8>,
+    tools: String,
+}
+
+/// Which C library an image has; looked up once per image, without running it.
+pub(crate) async fn libc_of(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, image: &Image) -> Result<Libc> {
+    let path = daemon.paths.cache.join("libc.json");
+    let mut known: BTreeMap<String, bool> = files::read_json(&path).unwrap_or_default();
+    if let Some(is_musl) = known.get(&image.id) {
+        return Ok(if *is_musl { Libc::Musl } else { Libc::Glibc });
+    }
+    let spec = ContainerSpec {
+        image: image.id.clone(),
+        ..bare(daemon, "probe", &format!("boxwood-probe-{}", &sys::trace_id()[..12]))
+    };
+    let id = engine.create_container(&spec).await.map_err(|cause| error::engine("look into the image", &cause))?;
+    let found = async {
+        for loader in ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"] {
+            if engine.path_exists(&id, loader).await? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+    .await;
+    engine.remove_container(&id).await.map_err(|cause| error::engine("remove the probe", &cause))?;
+    let is_musl = found.map_err(|cause: EngineError| error::engine("look into the image", &cause))?;
+    known.insert(image.id.clone(), is_musl);
+    files::write_json(&path, &known)?;
+    Ok(if is_musl { Libc::Musl } else { Libc::Glibc })
+}
+
+/// The volume for a C library, filled unless it is.
+pub(crate) async fn get(
+    daemon: &Arc<Daemon>,
+    engine: &Arc<dyn Engine>,
+    info: &EngineInfo,
+    handle: &Handle,
+    libc: Libc,
+) -> Result<Runtime> {
+    let recipe = recipe(daemon, info, libc)?;
+    let runtime = Runtime { volume: recipe.volume.clone(), claude_version: package::pinned().version.clone() };
+    let turn = daemon.turn(&recipe.volume);
+    let _turn = turn.lock().await;
+    let marker = marker(daemon, &info.id, &recipe.volume);
+    let filter = [labels::equals(labels::CONTENT, &recipe.hash), labels::equals(labels::ROLE, "runtime")];
+    let there = engine.list_volumes(&filter).await.map_err(|cause| error::engine("look for the runtime", &cause))?;
+    let is_there = there.iter().any(|volume| volume.name == recipe.volume);
+    if is_there && marker.exists() {
+        return Ok(runtime);
+    }
+    tools(daemon, engine, handle, &recipe).await?;
+    if is_there && is_whole(daemon, engine, &recipe).await? {
+        return seal(&marker, runtime);
+    }
+    handle.progress("image", "filling the runtime volume with Claude Code", 0, 0, None);
+    fill(daemon, engine, handle, &recipe).await?;
+    seal(&marker, runtime)
+}
+
+fn seal(marker: &std::path::Path, runtime: Runtime) -> Result<Runtime> {
+    if let Some(parent) = marker.parent() {
+        files::private_directory(parent)?;
+    }
+    files::write(marker, sys::now().as_bytes())?;
+    Ok(runtime)
+}
+
+/// The file that says that a volume of an engine was verified by this installation.
+fn marker(daemon: &Daemon, engine_id: &str, volume: &str) -> PathBuf {
+    let engine: String = engine_id.chars().filter(char::is_ascii_alphanumeric).take(32).collect();
+    daemon.paths.state.join("runtime").join(engine).join(volume)
+}
+
+fn recipe(daemon: &Daemon, info: &EngineInfo, libc: Libc) -> Result<Recipe> {
+    let arch = sys::node_arch(&info.arch);
+    let platform = match libc {
+        Libc::Glibc => format!("linux-{arch}"),
+        Libc::Musl => format!("linux-{arch}-musl"),
+    };
+    let pinned = package::pinned();
+    let package = pinned.package(&platform)?;
+    let helper = helper(arch)?;
+    let certificates = daemon.certificates.added().iter().map(|(_, contents)| contents.as_slice());
+    let tools = content_hash([TOOLS.as_bytes()].into_iter().chain(certificates));
+    let hash = content_hash([TOOLS.as_bytes(), &helper, package.sha256.as_bytes(), libc.name().as_bytes()]);
+    let volume = format!("boxwood-runtime-{}-{}-{}", pinned.version, libc.name(), &hash[..12]);
+    Ok(Recipe { volume, platform, libc, hash, helper, tools: format!("boxwood-tools:{}", &tools[..12]) })
+}
+
+/// The helper for the engine's machine: beside this program, or where `BOXWOOD_HELPER` says.
+pub(crate) fn helper(arch: &str) -> Result<Vec<u8>> {
+    let name = format!("boxwood-helper-linux-{arch}");
+    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(&name)));
+    let path = std::env::var_os("BOXWOOD_HELPER").map(PathBuf::from).or(beside).unwrap_or_else(|| PathBuf::from(&name));
+    std::fs::read(&path).map_err(|cause| {
+        RpcError::new(ErrorCode::RuntimeFailed, format!("the helper {} cannot be read", path.display()))
+            .caused_by(cause)
+            .hint("install Boxwood again; when building it yourself, run 'make build'")
+    })
+}
+
+/// A container that only holds something, for the engine to look at or to run once.
+fn bare(daemon: &Daemon, role: &str, name: &str) -> ContainerSpec {
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    ContainerSpec {
+        name: name.to_owned(),
+        image: String::new(),
+        command: vec![HELPER.to_owned()],
+        env: BTreeMap::new(),
+        labels: BTreeMap::from([
+            label(labels::OWNER, &daemon.user.uid.to_string()),
+            label(labels::INSTALLATION, &daemon.installation),
+            label(labels::ROLE, role),
+        ]),
+        user: "0:0".to_owned(),
+        workdir: "/".to_owned(),
+        hostname: String::new(),
+        mounts: Vec::new(),
+        memory_bytes: 1 << 30,
+        nano_cpus: 0,
+        pids: 64,
+        nofile: 0,
+        network: NetworkMode::None,
+        health: None,
+    }
+}
+
+/// Has the image with the multiplexer and the other tools at hand.
+async fn tools(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, recipe: &Recipe) -> Result<()> {
+    let turn = daemon.turn(&recipe.tools);
+    let _turn = turn.lock().await;
+    if base::is_there(engine, &recipe.tools).await? {
+        return Ok(());
+    }
+    base::ensure(daemon, engine, handle).await?;
+    let mut context = build::Context::new();
+    context.file("Dockerfile", TOOLS.as_bytes(), 0o644)?;
+    context.directory("ca")?;
+    for (name, contents) in daemon.certificates.added() {
+        context.file(&format!("ca/{name}"), contents, 0o644)?;
+    }
+    let spec = BuildSpec {
+        tag: recipe.tools.clone(),
+        dockerfile: "Dockerfile".to_owned(),
+        args: BTreeMap::from([("BASE".to_owned(), base::BASE.to_owned())]),
+        labels: BTreeMap::from([
+            (labels::OWNER.to_owned(), daemon.user.uid.to_string()),
+            (labels::ROLE.to_owned(), "tools".to_owned()),
+            (labels::TRACE.to_owned(), handle.id.clone()),
+        ]),
+        context: context.finish()?,
+        ..BuildSpec::default()
+    };
+    build::run(engine, handle, &spec).await
+}
+
+fn on_volume(daemon: &Daemon, recipe: &Recipe, role: &str, verb: &str, read_only: bool) -> ContainerSpec {
+    let name = format!("boxwood-{role}-{}", &recipe.hash[..12]);
+    ContainerSpec {
+        image: recipe.tools.clone(),
+        command: [HELPER, verb, "--root", RUNTIME].map(str::to_owned).to_vec(),
+        mounts: vec![Mount::Volume {
+            name: recipe.volume.clone(),
+            target: RUNTIME.to_owned(),
+            read_only,
+            no_copy: read_only,
+        }],
+        ..bare(daemon, role, &name)
+    }
+}
+
+/// Runs the helper on a volume and gives its exit status and what it said.
+async fn run(engine: &Arc<dyn Engine>, id: &str) -> std::result::Result<(i64, Vec<String>), EngineError> {
+    engine.start_container(id).await?;
+    let status = engine.wait_container(id).await?;
+    Ok((status, verify::tail(engine.as_ref(), id).await))
+}
+
+/// Whether a volume that somebody else filled, or that was being filled when the daemon was killed, is what it should be.
+async fn is_whole(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, recipe: &Recipe) -> Result<bool> {
+    let mut spec = on_volume(daemon, recipe, "verify", "verify", true);
+    spec.name = format!("{}-{}", spec.name, &sys::trace_id()[..8]);
+    let what = "verify the runtime volume";
+    let id = engine.create_container(&spec).await.map_err(|cause| error::engine(what, &cause))?;
+    let result = run(engine, &id).await;
+    engine.remove_container(&id).await.map_err(|cause| error::engine(what, &cause))?;
+    Ok(matches!(result, Ok((0, _))))
+}
+
+async fn fill(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, recipe: &Recipe) -> Result<()> {
+    let pinned = package::pinned();
+    let package = pinned.package(&recipe.platform)?.clone();
+    let archive = package::archive(&daemon.paths, handle, &pinned.version, &package).await?;
+    let what = "fill the runtime volume";
+    let spec = on_volume(daemon, recipe, "fill", "seal", false);
+    clear_leftover(daemon, engine, &spec.name).await?;
+    let failed = |cause: EngineError| error::engine(what, &cause);
+    // A volume that was filled in part is thrown away, not mended.
+    engine.remove_volume(&recipe.volume).await.map_err(failed)?;
+    let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    let volume_labels = [
+        label(labels::OWNER, &daemon.user.uid.to_string()),
+        label(labels::ROLE, "runtime"),
+        label(labels::CONTENT, &recipe.hash),
+        label(labels::CLAUDE, &pinned.version),
+        label(labels::TRACE, &handle.id),
+    ];
+    engine.create_volume(&recipe.volume, &volume_labels).await.map_err(failed)?;
+    let id = engine.create_container(&spec).await.map_err(failed)?;
+    let guard = Cleanup { engine: Arc::clone(engine), container: Some(id.clone()) };
+    let result = async {
+        upload(engine, &id, recipe, &package, archive).await?;
+        match run(engine, &id).await.map_err(failed)? {
+            (0, _) => Ok(()),
+            (status, said) => {
+                Err(RpcError::new(ErrorCode::RuntimeFailed, format!("failed to {what}: status {status}"))
+                    .caused_by(said.join("; ")))
+            }
+        }
+    }
+    .await;
+    guard.now().await;
+    if result.is_err() {
+        engine.remove_volume(&recipe.volume).await.map_err(failed)?;
+    }
+    result
+}
+
+/// Removes the container also when the operation is cancelled in the middle.
+struct Cleanup {
+    engine: Arc<dyn Engine>,
+    container: Option<String>,
+}
+
+impl Cleanup {
+    async fn now(mut self) {
+        if let Some(id) = self.container.take()
+            && let Err(cause) = self.engine.remove_container(&id).await
+        {
+            tracing::warn!(%cause, "a container of the runtime volume stays behind; prune removes it");
+        }
+    }
+}
+
+impl Drop for Cleanup {
+    fn drop(&mut self) {
+        if let Some(id) = self.container.take() {
+            let engine = Arc::clone(&self.engine);
+            tokio::spawn(async move { engine.remove_container(&id).await });
+        }
+    }
+}
+
+/// A container of the same name is another daemon's that fills the same volume, or what a killed one left behind.
+async fn clear_leftover(daemon: &Daemon, engine: &Arc<dyn Engine>, name: &str) -> Result<()> {
+    let detail = match engine.inspect_container(name).await {
+        Ok(detail) => detail,
+        Err(cause) if cause.is_not_found() => return Ok(()),
+        Err(cause) => return Err(error::engine("look for a leftover", &cause)),
+    };
+    let is_own = detail.labels.get(labels::INSTALLATION) == Some(&daemon.installation);
+    let age = detail.created_at.parse::<jiff::Timestamp>().map(|made| jiff::Timestamp::now().duration_since(made));
+    let is_old = age.is_ok_and(|age| age.as_secs() > 15 * 60);
+    if is_own || is_old {
+        return engine.remove_container(&detail.id).await.map_err(|cause| error::engine("remove a leftover", &cause));
+    }
+    Err(RpcError::new(ErrorCode::SandboxBusy, "another Boxwood on this engine is filling the runtime volume just now"))
+}
+
+async fn upload(
+    engine: &Arc<dyn Engine>,
+    id: &str,
+    recipe: &Recipe,
+    package: &package::Package,
+    archive: PathBuf,
+) -> Result<()> {
+    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
+    let (helper, libc) = (recipe.helper.clone(), recipe.libc);
+    let packing =
+        tokio::task::spawn_blocking(move || pack(&archive, &helper, libc, Sender { sender, buffer: Vec::new() }));
+    let receiver = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+    let stream: ByteStream = Box::pin(receiver);
+    let sent = engine.upload(id, RUNTIME, stream).await;
+    let packed = packing.await.map_err(|cause| error::internal(cause.to_string()))?;
+    sent.map_err(|cause| error::engine("upload Claude Code", &cause))?;
+    let digest = packed
+        .map_err(|cause| RpcError::new(ErrorCode::RuntimeFailed, "failed to unpack Claude Code").caused_by(cause))?;
+    if digest != package.sha256 {
+        return Err(RpcError::new(
+            ErrorCode::RuntimeFailed,
+            "Claude Code's binary is not the one that Boxwood was made for",
+        ));
+    }
+    Ok(())
+}
+
+/// Packs helper and binary for the volume and gives the binary's digest.
+fn pack(archive: &std::path::Path, helper: &[u8], libc: Libc, sender: Sender) -> io::Result<String> {
+    let mut tar = tar::Builder::new(sender);
+    let header = |size: u64| {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(size);
+        header.set_mode(0o755);
+        header.set_mtime(0);
+        header
+    };
+    tar.append_data(&mut header(helper.len() as u64), "bin/boxwood-helper", helper)?;
+    let path = match libc {
+        Libc::Glibc => "bin/claude",
+        Libc::Musl => "libexec/claude",
+    };
+    let digest = package::with_binary(archive, |size, contents| {
+        let mut hashing = Hashing { inner: contents, hasher: Sha256::new() };
+        tar.append_data(&mut header(size), path, &mut hashing)?;
+        Ok(hashing.hasher.finalize())
+    })?;
+    if libc == Libc::Musl {
+        let mut link = header(0);
+        link.set_entry_type(tar::EntryType::Symlink);
+        tar.append_link(&mut link, "bin/claude", "boxwood-helper")?;
+    }
+    tar.into_inner()?.flush()?;
+    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+struct Hashing<'a> {
+    inner: &'a mut dyn Read,
+    hasher: Sha256,
+}
+
+impl Read for Hashing<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let length = self.inner.read(buffer)?;
+        self.hasher.update(&buffer[..length]);
+        Ok(length)
+    }
+}
+
+/// Writes to the engine in pieces.
+struct Sender {
+    sender: mpsc::Sender<io::Result<Bytes>>,
+    buffer: Vec<u8>,
+}
+
+impl Write for Sender {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= CHUNK {
+            self.flush()?;
+        }
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        if self.buffer.is_empty() {
+            return Ok(());
+        }
+        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK * 2)));
+        self.sender.blocking_send(Ok(piece)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+    }
+}

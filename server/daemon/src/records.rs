@@ -1,0 +1,97 @@
+//! What the state directory keeps of each sandbox beside what its container's labels say.
+
+use std::path::PathBuf;
+
+use boxwood_core::paths::Paths;
+use boxwood_protocol::config::SandboxConfig;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Result;
+use crate::files;
+
+/// Version of the stored form; a reader takes its own version and older ones.
+const VERSION: u32 = 1;
+
+/// One sandbox's record.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Record {
+    pub(crate) version: u32,
+    pub(crate) project: String,
+    pub(crate) session: String,
+    /// Flags and editor settings that the container was made with.
+    pub(crate) request: SandboxConfig,
+    /// Mount points that were made in the project: path relative to it.
+    #[serde(default)]
+    pub(crate) placeholders: Vec<String>,
+}
+
+/// The records of all sandboxes.
+#[derive(Debug, Clone)]
+pub(crate) struct Records {
+    paths: Paths,
+}
+
+impl Records {
+    pub(crate) const fn new(paths: Paths) -> Self {
+        Self { paths }
+    }
+
+    fn file(&self, id: &str) -> PathBuf {
+        self.paths.sandbox(id).join("sandbox.json")
+    }
+
+    /// The home of the sandbox's processes, on the host.
+    pub(crate) fn home(&self, id: &str) -> PathBuf {
+        self.paths.sandbox(id).join("home")
+    }
+
+    /// The record of a sandbox, when there is one that can be understood.
+    pub(crate) fn get(&self, id: &str) -> Option<Record> {
+        files::read_json::<Record>(&self.file(id)).filter(|record| record.version <= VERSION)
+    }
+
+    /// Keeps a record.
+    pub(crate) fn put(&self, id: &str, mut record: Record) -> Result<()> {
+        record.version = VERSION;
+        files::write_json(&self.file(id), &record)
+    }
+}
+
+/// Random name of this state directory, made once. It is part of every sandbox's identity, so that two state
+/// directories on one engine keep apart.
+pub(crate) fn installation(paths: &Paths) -> Result<String> {
+    let path = paths.state.join("installation");
+    if let Some(id) = files::read(&path)?.map(|text| text.trim().to_owned()).filter(|id| !id.is_empty()) {
+        return Ok(id);
+    }
+    let id = crate::sys::trace_id()[..16].to_owned();
+    files::write(&path, id.as_bytes())?;
+    Ok(id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A record as version 0.1.0 wrote it; it must stay readable.
+    const SAMPLE: &str =
+        r#"{"version":1,"project":"/p","session":"default","request":{"memory":"2g"},"placeholders":[".vscode"]}"#;
+
+    #[test]
+    fn old_records_are_read_and_newer_ones_are_left_alone() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_string_lossy().into_owned();
+        let paths = Paths::resolve(&|name| (name == "BOXWOOD_STATE_DIR").then(|| root.clone()), 0);
+        let records = Records::new(paths.clone());
+        let write = |text: &str| {
+            std::fs::create_dir_all(paths.sandbox("a")).expect("made");
+            std::fs::write(paths.sandbox("a").join("sandbox.json"), text).expect("written");
+        };
+        write(SAMPLE);
+        assert_eq!(records.get("a").map(|record| record.placeholders), Some(vec![".vscode".to_owned()]));
+        write(&SAMPLE.replace(":1,", ":99,"));
+        assert_eq!(records.get("a"), None);
+        assert_eq!(installation(&paths).expect("made"), installation(&paths).expect("read"));
+    }
+}

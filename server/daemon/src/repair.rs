@@ -1,0 +1,63 @@
+//! What the daemon does first: finish undoing what a killed one left half done.
+
+use std::sync::Arc;
+
+use boxwood_core::identity::Identity;
+use boxwood_core::labels;
+use boxwood_engine::Engine;
+use boxwood_protocol::Event;
+use boxwood_protocol::config::SandboxConfig;
+
+use crate::daemon::Daemon;
+use crate::journal::Journal;
+use crate::lifecycle::{overlay, roll_back, steps::Work};
+use crate::operations::Subject;
+
+/// Undoes every interrupted operation and removes containers that only held something for a moment.
+pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
+    let journals = Journal::interrupted(&daemon.journals());
+    if !journals.is_empty() {
+        let (daemon_, engine_) = (Arc::clone(daemon), Arc::clone(engine));
+        let started = daemon.operations.start("repair", Subject::default(), move |handle| async move {
+            let info = engine_.info().await.map_err(|cause| crate::error::engine("reach the engine", &cause))?;
+            for journal in journals {
+                tracing::warn!(trace = journal.trace, sandbox = journal.sandbox, "undoing an interrupted operation");
+                let identity = Identity {
+                    project: journal.project.clone(),
+                    session: daemon_.records.get(&journal.sandbox).map(|record| record.session).unwrap_or_default(),
+                    id: journal.sandbox.clone(),
+                };
+                let mut work = Work {
+                    overlays: overlay::survey(&journal.project, &[]).0,
+                    daemon: Arc::clone(&daemon_),
+                    engine: Arc::clone(&engine_),
+                    info: info.clone(),
+                    handle: handle.clone(),
+                    container: journal.before.clone(),
+                    identity,
+                    journal,
+                    settings: None,
+                    request: SandboxConfig::default(),
+                    credentials: None,
+                    workspace: String::new(),
+                    materials: None,
+                    warnings: Vec::new(),
+                };
+                if roll_back(&mut work).await {
+                    work.journal.close(&daemon_.journals())?;
+                }
+            }
+            Ok(())
+        });
+        let _ = daemon.operations.wait(&started.operation_id).await;
+    }
+    for role in ["probe", "fill", "verify"] {
+        let filter = [labels::equals(labels::ROLE, role), labels::equals(labels::INSTALLATION, &daemon.installation)];
+        for container in engine.list_containers(&filter).await.unwrap_or_default() {
+            if let Err(cause) = engine.remove_container(&container.id).await {
+                tracing::warn!(%cause, name = container.name, "a leftover stays behind");
+            }
+        }
+    }
+    daemon.hub.tell(Event::EngineChanged { engine: daemon.link.status() });
+}

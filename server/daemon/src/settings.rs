@@ -1,0 +1,180 @@
+//! The configuration in force for a project: its layers read, joined, checked, approved.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use boxwood_core::config::{self, ImageSource, Resolved};
+use boxwood_core::content_hash;
+use boxwood_core::paths::Paths;
+use boxwood_protocol::config::{ConfigReport, ConfigSource, SandboxConfig};
+use boxwood_protocol::{ErrorCode, RpcError};
+
+use crate::error::{self, Result};
+use crate::files;
+
+/// A project's settings and what decides whether they may be used.
+#[derive(Debug, Clone)]
+pub(crate) struct Settings {
+    pub(crate) resolved: Resolved,
+    pub(crate) report: ConfigReport,
+}
+
+/// Reads the settings of `project` with those of a request on top.
+pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Result<Settings> {
+    let user = layer(&paths.user_config())?.unwrap_or_default();
+    let file = Path::new(project).join(config::PROJECT_FILE);
+    let own = layer(&file)?;
+    let is_there = own.is_some();
+    let own = own.unwrap_or_default();
+    let layers =
+        [(ConfigSource::User, user), (ConfigSource::Project, own.clone()), (ConfigSource::Request, request.clone())];
+    let (mut effective, sources) = config::merge(&layers);
+    if effective.dockerfile.as_deref() == Some("auto") {
+        let found = config::DOCKERFILES.iter().find(|path| Path::new(project).join(path).is_file());
+        effective.dockerfile = Some(
+            (*found
+                .ok_or_else(|| invalid(&file, &format!("there is no {} to build", config::DOCKERFILES.join(", "))))?)
+            .to_owned(),
+        );
+    }
+    let resolved = config::resolve(&effective).map_err(|cause| invalid(&file, &cause.to_string()))?;
+    let widens = config::widens(&own);
+    let content_hash = is_there.then(|| approval_hash(project, &file, &own));
+    let is_approved = widens.is_empty()
+        || content_hash.as_ref().is_some_and(|hash| approvals(paths).contains(&approval(project, hash)));
+    Ok(Settings {
+        resolved,
+        report: ConfigReport {
+            project: project.to_owned(),
+            effective,
+            sources: sources.into_iter().collect::<BTreeMap<_, _>>(),
+            project_file: is_there.then(|| file.display().to_string()),
+            content_hash,
+            widens,
+            is_approved,
+        },
+    })
+}
+
+impl Settings {
+    /// Refuses settings of the project that the person has not approved as they stand.
+    pub(crate) fn approved(self) -> Result<Self> {
+        if self.report.is_approved {
+            return Ok(self);
+        }
+        let file = self.report.project_file.as_deref().unwrap_or_default();
+        Err(RpcError::new(
+            ErrorCode::ConfigApproval,
+            format!("{file} asks for more than the default: it {}", self.report.widens.join(", ")),
+        ))
+    }
+
+    /// Hash of everything that a container is made from.
+    pub(crate) fn hash(&self, image_content: &str, claude: &str) -> String {
+        let resolved = format!("{:?}", self.resolved);
+        content_hash([resolved.as_bytes(), image_content.as_bytes(), claude.as_bytes()])
+    }
+
+    /// What the image is made from: a Dockerfile's text, or the image's name.
+    pub(crate) fn image_content(&self, agent_hash: impl FnOnce() -> String) -> String {
+        match &self.resolved.image {
+            ImageSource::Variant(variant) => format!("{} {}", variant.as_str(), agent_hash()),
+            ImageSource::Reference(reference) => reference.clone(),
+            ImageSource::Dockerfile(path) => {
+                let text = std::fs::read(Path::new(&self.report.project).join(path)).unwrap_or_default();
+                content_hash([text.as_slice()])
+            }
+        }
+    }
+}
+
+/// Approves the project's file as it stands, when it is what the person saw.
+pub(crate) fn approve(paths: &Paths, project: &str, seen: &str) -> Result<ConfigReport> {
+    let report = load(paths, project, &SandboxConfig::default())?.report;
+    if report.content_hash.as_deref() != Some(seen) {
+        return Err(RpcError::new(ErrorCode::ConfigApproval, "the configuration has changed since it was shown")
+            .hint("look at it again, then approve it"));
+    }
+    let mut all = approvals(paths);
+    all.insert(approval(project, seen));
+    files::write_json(&approvals_file(paths), &all)?;
+    load(paths, project, &SandboxConfig::default()).map(|settings| settings.report)
+}
+
+fn approvals_file(paths: &Paths) -> PathBuf {
+    paths.state.join("approvals.json")
+}
+
+fn approvals(paths: &Paths) -> BTreeSet<String> {
+    files::read_json(&approvals_file(paths)).unwrap_or_default()
+}
+
+fn approval(project: &str, hash: &str) -> String {
+    content_hash([project.as_bytes(), hash.as_bytes()])
+}
+
+fn approval_hash(project: &str, file: &Path, own: &SandboxConfig) -> String {
+    let text = std::fs::read(file).unwrap_or_default();
+    let dockerfile = own.dockerfile.as_ref().map(|path| Path::new(project).join(path));
+    let built = dockerfile.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
+    content_hash([text.as_slice(), built.as_slice()])
+}
+
+fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
+    let length = match std::fs::metadata(path) {
+        Ok(metadata) => metadata.len(),
+        Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
+            return Ok(None);
+        }
+        Err(cause) => return Err(error::file("read", path, &cause)),
+    };
+    if length > config::MAX_FILE_BYTES {
+        return Err(invalid(path, &format!("it is larger than {} bytes", config::MAX_FILE_BYTES)));
+    }
+    let Some(text) = files::read(path)? else { return Ok(None) };
+    config::parse(&text).map(Some).map_err(|cause| invalid(path, &cause.to_string()))
+}
+
+fn invalid(file: &Path, reason: &str) -> RpcError {
+    RpcError::new(ErrorCode::ConfigInvalid, format!("the configuration {} is not valid", file.display()))
+        .caused_by(reason)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(text: &str) -> (tempfile::TempDir, Paths) {
+        let directory = tempfile::tempdir().expect("a directory");
+        let root = directory.path().to_string_lossy().into_owned();
+        std::fs::create_dir_all(directory.path().join("p/.boxwood")).expect("made");
+        std::fs::write(directory.path().join("p/.boxwood/sandbox.jsonc"), text).expect("written");
+        let home = root.clone();
+        let paths = Paths::resolve(&|name| (name == "HOME").then(|| home.clone()), 0);
+        std::fs::create_dir_all(&paths.state).expect("made");
+        (directory, paths)
+    }
+
+    #[test]
+    fn an_approval_is_bound_to_the_content() {
+        let (directory, paths) = project(r#"{"memory": "64g"}"#);
+        let path = directory.path().join("p").to_string_lossy().into_owned();
+        let load = || load(&paths, &path, &SandboxConfig::default()).expect("valid");
+        assert_eq!(load().approved().map(|_| ()).map_err(|e| e.code), Err(ErrorCode::ConfigApproval));
+        let hash = load().report.content_hash.expect("a hash");
+        approve(&paths, &path, &hash).expect("approved");
+        assert!(load().approved().is_ok());
+        std::fs::write(directory.path().join("p/.boxwood/sandbox.jsonc"), r#"{"memory": "128g"}"#).expect("written");
+        assert!(load().approved().is_err(), "another content needs another approval");
+        assert!(approve(&paths, &path, &hash).is_err(), "what was seen is not what is there");
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_or_wrong_is_named() {
+        let (directory, paths) = project(&format!("// {}\n{{}}", "x".repeat(300_000)));
+        let path = directory.path().join("p").to_string_lossy().into_owned();
+        let problem = load(&paths, &path, &SandboxConfig::default()).expect_err("too large");
+        assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+        assert!(problem.message.contains("sandbox.jsonc"));
+    }
+}

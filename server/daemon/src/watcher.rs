@@ -1,0 +1,87 @@
+//! Keeps the registry true: one task that follows the engine's events for as long as the daemon lives.
+
+use std::sync::Arc;
+
+use boxwood_core::labels;
+use boxwood_engine::{Engine, EngineError};
+use boxwood_protocol::config::Lifetime;
+use boxwood_protocol::sandbox::SandboxState;
+use futures::StreamExt as _;
+
+use crate::daemon::Daemon;
+use crate::{error, repair};
+
+/// Follows the engine until the daemon leaves.
+pub(crate) async fn run(daemon: Arc<Daemon>) {
+    let mut is_repaired = false;
+    loop {
+        match daemon.link.connect().await {
+            Ok((engine, _)) => {
+                if let Err(problem) = follow(&daemon, engine, &mut is_repaired).await {
+                    tracing::warn!(%problem, "lost the engine");
+                    daemon.link.lost(&problem.to_string());
+                }
+            }
+            Err(problem) => tracing::debug!(%problem, "no engine yet"),
+        }
+        daemon.registry.set_ready();
+        daemon.link.sign_of_life().await;
+    }
+}
+
+/// Labels of this installation's sandboxes.
+pub(crate) fn ours(daemon: &Daemon) -> Vec<String> {
+    vec![labels::equals(labels::INSTALLATION, &daemon.installation), labels::equals(labels::ROLE, "sandbox")]
+}
+
+async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>, is_repaired: &mut bool) -> Result<(), EngineError> {
+    let filter = ours(daemon);
+    // Listen before looking, so that nothing that happens in between is missed.
+    let mut events = engine.events(&filter).await?;
+    if !*is_repaired {
+        repair::run(daemon, &engine).await;
+        *is_repaired = true;
+    }
+    look(daemon, &engine, &filter).await?;
+    daemon.registry.set_ready();
+    while let Some(event) = events.next().await {
+        let event = event?;
+        // A command's start and end change nothing that is shown.
+        if event.action.starts_with("exec_") || event.action == "top" {
+            continue;
+        }
+        match engine.inspect_container(&event.container_id).await {
+            Ok(detail) => {
+                let info = daemon.registry.update(detail);
+                let has_ended = matches!(info.state, SandboxState::Stopped | SandboxState::Failed);
+                if event.action == "die" && has_ended && info.lifetime == Lifetime::Ephemeral {
+                    daemon.remove_ended(&info);
+                }
+            }
+            Err(cause) if cause.is_not_found() => daemon.registry.remove(&event.container_id),
+            Err(cause) => return Err(cause),
+        }
+    }
+    Err(EngineError::Broken("its events ended".to_owned()))
+}
+
+async fn look(daemon: &Daemon, engine: &Arc<dyn Engine>, filter: &[String]) -> Result<(), EngineError> {
+    let containers = engine.list_containers(filter).await?;
+    let ids: Vec<String> = containers.iter().map(|container| container.id.clone()).collect();
+    let details = futures::future::join_all(ids.iter().map(|id| engine.inspect_container(id))).await;
+    for detail in details {
+        match detail {
+            Ok(detail) => {
+                let is_outdated = daemon.is_outdated(&detail);
+                daemon.registry.outdated(&detail.id, is_outdated);
+                daemon.registry.update(detail);
+            }
+            Err(cause) if cause.is_not_found() => {}
+            Err(cause) => {
+                tracing::warn!(error = %error::engine("look at a container", &cause), "skipped");
+            }
+        }
+    }
+    daemon.registry.retain(&ids);
+    Ok(())
+}

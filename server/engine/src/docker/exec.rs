@@ -1,0 +1,88 @@
+//! Commands in running containers.
+
+use std::time::Duration;
+
+use bollard::body_full;
+use bollard::models::ExecConfig;
+use bollard::query_parameters::ResizeExecOptionsBuilder;
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use hyper::header::{CONNECTION, CONTENT_TYPE, UPGRADE};
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+
+use super::connect::DockerEngine;
+use super::{errors, frames, names};
+use crate::Running;
+use crate::error::EngineError;
+use crate::spec::ExecSpec;
+
+/// Starts a command and takes over the connection for its input and output.
+pub(super) async fn start(engine: &DockerEngine, id: &str, spec: &ExecSpec) -> Result<Running, EngineError> {
+    let id = names::object("container", id)?;
+    let given = |text: &String| (!text.is_empty()).then(|| text.clone());
+    let config = ExecConfig {
+        attach_stdin: Some(spec.stdin),
+        attach_stdout: Some(true),
+        attach_stderr: Some(true),
+        tty: Some(spec.tty),
+        cmd: Some(spec.command.clone()),
+        env: (!spec.env.is_empty()).then(|| spec.env.clone()),
+        user: given(&spec.user),
+        working_dir: given(&spec.workdir),
+        ..ExecConfig::default()
+    };
+    let exec_id = engine.quick(engine.docker.create_exec(id, config)).await?.id;
+    let upgraded = engine.slow(take_over(engine, &exec_id, spec.tty)).await?;
+    let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
+    let output = if spec.tty { frames::plain(reader) } else { frames::framed(reader) };
+    Ok(Running { exec_id, output, input: Box::pin(writer) })
+}
+
+async fn take_over(
+    engine: &DockerEngine,
+    exec_id: &str,
+    tty: bool,
+) -> Result<hyper::upgrade::Upgraded, bollard::errors::Error> {
+    let body = serde_json::json!({ "Detach": false, "Tty": tty }).to_string();
+    let request = Request::post(format!("/exec/{exec_id}/start"))
+        .header(CONTENT_TYPE, "application/json")
+        .header(CONNECTION, "Upgrade")
+        .header(UPGRADE, "tcp")
+        .body(body_full(Bytes::from(body)))?;
+    let response = engine.transport.send(request).await?;
+    let status = response.status();
+    if status == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(hyper::upgrade::on(response).await?);
+    }
+    let body = response.into_body().collect().await?.to_bytes();
+    let message = serde_json::from_slice::<serde_json::Value>(&body)
+        .ok()
+        .and_then(|answer| answer.get("message")?.as_str().map(str::to_owned))
+        .unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
+    Err(super::transport::carry(errors::answer(status.as_u16(), &message)))
+}
+
+/// Exit status of a command whose output has ended.
+///
+/// The engine closes the output a moment before it has noted the exit status, so it may have to be asked again. Its
+/// event for that is no help: subscribing costs more than the question, for every command.
+pub(super) async fn exit_code(engine: &DockerEngine, exec_id: &str) -> Result<i64, EngineError> {
+    let exec_id = names::object("command", exec_id)?;
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let exec = engine.quick(engine.docker.inspect_exec(exec_id)).await?;
+        match exec.exit_code {
+            Some(code) if exec.running != Some(true) => return Ok(code),
+            _ => tokio::time::sleep(pause).await,
+        }
+        pause = (pause * 2).min(Duration::from_millis(200));
+    }
+}
+
+/// Tells a command's terminal its size.
+pub(super) async fn resize(engine: &DockerEngine, exec_id: &str, columns: u16, rows: u16) -> Result<(), EngineError> {
+    let exec_id = names::object("command", exec_id)?;
+    let options = ResizeExecOptionsBuilder::default().w(i32::from(columns)).h(i32::from(rows)).build();
+    engine.quick(engine.docker.resize_exec(exec_id, options)).await
+}

@@ -1,0 +1,109 @@
+//! The seam to container engines.
+//!
+//! [`Engine`] is what the rest of the product may ask of an engine, in the product's own terms; [`docker`] is the
+//! adapter for everything that speaks the Docker API. An adapter translates and reports: it holds no state, makes no
+//! decision, and never filters by itself what belongs to whom.
+
+pub mod docker;
+pub mod endpoint;
+pub mod error;
+pub mod spec;
+
+use std::pin::Pin;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::Stream;
+use tokio::io::AsyncWrite;
+
+pub use docker::DockerEngine;
+pub use endpoint::{Address, Endpoint};
+pub use error::EngineError;
+pub use spec::{
+    BuildSpec, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, EngineEvent, EngineInfo, ExecSpec,
+    HealthReport, HealthSpec, HealthState, ImageDetail, Mount, NetworkMode, Output, OutputStream, StatsReading,
+    VolumeDetail,
+};
+
+/// A stream of an engine's messages; it ends with the connection or with an error as its last item.
+pub type EngineStream<T> = Pin<Box<dyn Stream<Item = Result<T, EngineError>> + Send>>;
+
+/// A stream of bytes sent to an engine.
+pub type ByteStream = Pin<Box<dyn Stream<Item = Result<Bytes, std::io::Error>> + Send>>;
+
+/// A started command: its output, its input, and the id that gives its exit status.
+pub struct Running {
+    /// Id of the command.
+    pub exec_id: String,
+    /// What it writes; with a terminal everything arrives as standard output.
+    pub output: EngineStream<Output>,
+    /// What it reads. Shutting it down is its end of file.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+/// A container engine. Every method is cancel-safe: dropping its future leaves at most a request the engine finishes.
+#[async_trait]
+pub trait Engine: Send + Sync + 'static {
+    /// Where the engine is asked, for example `unix:///var/run/docker.sock`.
+    fn endpoint(&self) -> &str;
+    /// API version agreed on, for example `1.41`.
+    fn api_version(&self) -> String;
+    /// What the engine is. The first request of a connection; also the cheapest sign of life.
+    async fn info(&self) -> Result<EngineInfo, EngineError>;
+
+    /// Containers, running or not, that carry all of `labels` (`key` or `key=value`).
+    async fn list_containers(&self, labels: &[String]) -> Result<Vec<ContainerSummary>, EngineError>;
+    /// One container by id or name.
+    async fn inspect_container(&self, id: &str) -> Result<ContainerDetail, EngineError>;
+    /// Makes a container and gives its id. A taken name is [`EngineError::Conflict`].
+    async fn create_container(&self, spec: &ContainerSpec) -> Result<String, EngineError>;
+    /// Starts a container; one that runs already is fine.
+    async fn start_container(&self, id: &str) -> Result<(), EngineError>;
+    /// Stops a container, killing it after `grace_seconds`; one that is stopped already is fine.
+    async fn stop_container(&self, id: &str, grace_seconds: u32) -> Result<(), EngineError>;
+    /// Removes a container with its anonymous volumes, killing it first; one that is gone already is fine.
+    async fn remove_container(&self, id: &str) -> Result<(), EngineError>;
+    /// Gives a container another name. A taken name is [`EngineError::Conflict`].
+    async fn rename_container(&self, id: &str, name: &str) -> Result<(), EngineError>;
+    /// Waits until a container's main process ends and gives its exit status.
+    async fn wait_container(&self, id: &str) -> Result<i64, EngineError>;
+    /// Output of the main process: the last `tail` lines (all when `None`), then what comes when `follow`.
+    async fn logs(&self, id: &str, tail: Option<u32>, follow: bool) -> Result<EngineStream<Output>, EngineError>;
+    /// Readings about once a second until dropped.
+    async fn stats(&self, id: &str) -> Result<EngineStream<StatsReading>, EngineError>;
+    /// Starts a command in a running container.
+    async fn exec(&self, id: &str, spec: &ExecSpec) -> Result<Running, EngineError>;
+    /// Exit status of a command whose output has ended.
+    async fn exec_exit_code(&self, exec_id: &str) -> Result<i64, EngineError>;
+    /// Tells a command's terminal its size in characters.
+    async fn resize_exec(&self, exec_id: &str, columns: u16, rows: u16) -> Result<(), EngineError>;
+    /// Unpacks a tar stream under `path` of a container, which need not run.
+    async fn upload(&self, id: &str, path: &str, tar: ByteStream) -> Result<(), EngineError>;
+    /// Whether `path` exists in a container, which need not run.
+    async fn path_exists(&self, id: &str, path: &str) -> Result<bool, EngineError>;
+    /// The file or directory `path` of a container as a tar archive, at most `limit` bytes of it.
+    async fn download(&self, id: &str, path: &str, limit: usize) -> Result<Vec<u8>, EngineError>;
+
+    /// An image by reference or id; `None` when it is not there.
+    async fn inspect_image(&self, reference: &str) -> Result<Option<ImageDetail>, EngineError>;
+    /// Images that carry all of `labels`.
+    async fn list_images(&self, labels: &[String]) -> Result<Vec<ImageDetail>, EngineError>;
+    /// Fetches an image; the stream gives lines for a person to read and ends when it is there.
+    async fn pull_image(&self, reference: &str) -> Result<EngineStream<String>, EngineError>;
+    /// Builds an image; the stream gives the lines of the build and ends when it is there.
+    async fn build_image(&self, spec: &BuildSpec) -> Result<EngineStream<String>, EngineError>;
+    /// Makes an image of one layer from a tar stream of a root filesystem.
+    async fn import_image(&self, reference: &str, tar: ByteStream) -> Result<(), EngineError>;
+    /// Removes an image; one that is gone already is fine, one in use is [`EngineError::Conflict`].
+    async fn remove_image(&self, reference: &str) -> Result<(), EngineError>;
+
+    /// Makes a named volume; one of that name that exists is left as it is.
+    async fn create_volume(&self, name: &str, labels: &[(String, String)]) -> Result<(), EngineError>;
+    /// Volumes that carry all of `labels`.
+    async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeDetail>, EngineError>;
+    /// Removes a volume; one that is gone already is fine, one in use is [`EngineError::Conflict`].
+    async fn remove_volume(&self, name: &str) -> Result<(), EngineError>;
+
+    /// Changes of containers that carry all of `labels`, from now until dropped.
+    async fn events(&self, labels: &[String]) -> Result<EngineStream<EngineEvent>, EngineError>;
+}

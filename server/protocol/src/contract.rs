@@ -1,0 +1,140 @@
+//! The table of methods.
+//!
+//! A line gives the wire name, the marker type, the parameters and the result. A line ending in `ends X` starts an
+//! operation: it answers [`OperationStarted`] at once and the operation's end carries an `X`.
+
+use serde::{Serialize, de::DeserializeOwned};
+use ts_rs::TS;
+
+use crate::config::{ApproveParams, ConfigReport};
+use crate::operation::{Cancelled, Metric, OperationEnd, OperationParams, OperationStarted, OperationSummary};
+use crate::params::{
+    AttachParams, AttachTarget, DaemonStatus, DaemonStopParams, DoctorReport, Empty, EnsureParams, EnsureResult,
+    ExecParams, ExecResult, HelloParams, HelloResult, ImageBuildParams, ImageInfo, LogsParams, LogsResult,
+    ProjectParams, PruneParams, PruneReport, RemoveParams, SandboxCount, SandboxFilter, SandboxRef, StatsSample,
+    TemplateInfo, TemplateInsertParams, TemplateInsertResult,
+};
+use crate::sandbox::{SandboxDetail, SandboxInfo};
+
+/// A request of the contract, tying its wire name to its types.
+pub trait Method {
+    /// Name on the wire, for example `boxwood/sandbox/list`.
+    const NAME: &'static str;
+    /// Parameters, always one JSON object.
+    type Params: Serialize + DeserializeOwned + Send + 'static;
+    /// The direct answer.
+    type Result: Serialize + DeserializeOwned + Send + Clone + 'static;
+    /// What the end of the operation carries, the same as `Result` when the method starts none.
+    type Outcome: Serialize + DeserializeOwned + Send + 'static;
+}
+
+/// What the generators know of a method.
+#[derive(Debug, Clone)]
+pub struct MethodInfo {
+    /// Name on the wire.
+    pub name: &'static str,
+    /// Name of the marker type.
+    pub rust_name: &'static str,
+    /// One paragraph of documentation.
+    pub doc: &'static str,
+    /// TypeScript name of the parameters.
+    pub params: fn(&ts_rs::Config) -> String,
+    /// TypeScript name of the direct answer.
+    pub result: fn(&ts_rs::Config) -> String,
+    /// TypeScript name of what the operation ends with, when the method starts one.
+    pub outcome: Option<fn(&ts_rs::Config) -> String>,
+}
+
+macro_rules! contract {
+    ($($(#[doc = $doc:literal])+ $name:literal => $marker:ident($params:ty) -> $result:ty $(, ends $outcome:ty)?;)+) => {
+        $(
+            $(#[doc = $doc])+
+            #[derive(Debug)]
+            pub struct $marker;
+            impl Method for $marker {
+                const NAME: &'static str = $name;
+                type Params = $params;
+                type Result = $result;
+                type Outcome = contract!(@outcome $result $(, $outcome)?);
+            }
+        )+
+        /// Every method, in the order of the reference.
+        pub const METHODS: &[MethodInfo] = &[$(MethodInfo {
+            name: $name,
+            rust_name: stringify!($marker),
+            doc: concat!($($doc, "\n"),+),
+            params: <$params as TS>::name,
+            result: <$result as TS>::name,
+            outcome: contract!(@info $($outcome)?),
+        }),+];
+    };
+    (@outcome $result:ty) => { $result };
+    (@outcome $result:ty, $outcome:ty) => { $outcome };
+    (@info) => { None };
+    (@info $outcome:ty) => { Some(<$outcome as TS>::name) };
+}
+
+contract! {
+    /// Opens a conversation: each side learns the other's versions. The first request of every connection.
+    "boxwood/daemon/hello" => Hello(HelloParams) -> HelloResult;
+    /// Says how the daemon is: process, uptime, clients, sandboxes, engine.
+    "boxwood/daemon/status" => Status(Empty) -> DaemonStatus;
+    /// Asks the daemon to leave. Sandboxes keep running. Refused while operations run, unless forced.
+    "boxwood/daemon/stop" => StopDaemon(DaemonStopParams) -> Empty;
+
+    /// Brings a project's sandbox to life: creates, starts or finds it. Asking twice gives the same one.
+    "boxwood/sandbox/ensure" => Ensure(EnsureParams) -> OperationStarted, ends EnsureResult;
+    /// Stops a sandbox; its workspace and state stay.
+    "boxwood/sandbox/stop" => Stop(SandboxRef) -> OperationStarted, ends SandboxInfo;
+    /// Stops and starts a sandbox.
+    "boxwood/sandbox/restart" => Restart(SandboxRef) -> OperationStarted, ends SandboxInfo;
+    /// Makes the container anew from its image and configuration; workspace and state stay.
+    "boxwood/sandbox/refresh" => Refresh(EnsureParams) -> OperationStarted, ends EnsureResult;
+    /// Removes a sandbox. Its conversations and home stay on disk unless `purgeState` says otherwise.
+    "boxwood/sandbox/remove" => Remove(RemoveParams) -> OperationStarted, ends Empty;
+    /// All sandboxes, or a project's.
+    "boxwood/sandbox/list" => List(SandboxFilter) -> Vec<SandboxInfo>;
+    /// How many sandboxes there are, by state.
+    "boxwood/sandbox/count" => Count(SandboxFilter) -> SandboxCount;
+    /// One sandbox with its limits, mounts and configuration.
+    "boxwood/sandbox/inspect" => Inspect(SandboxRef) -> SandboxDetail;
+    /// The last lines that the sandbox's main process wrote.
+    "boxwood/sandbox/logs" => Logs(LogsParams) -> OperationStarted, ends LogsResult;
+    /// Runs a command in a sandbox, capturing its output; each piece also arrives as an event.
+    "boxwood/sandbox/exec" => Exec(ExecParams) -> OperationStarted, ends ExecResult;
+    /// One reading of a sandbox's processor, memory and process figures.
+    "boxwood/sandbox/stats" => Stats(SandboxRef) -> OperationStarted, ends StatsSample;
+    /// What a terminal needs to attach to a sandbox or to run a command in it directly on the engine.
+    "boxwood/sandbox/attach" => Attach(AttachParams) -> AttachTarget;
+    /// Removes what no sandbox uses any more: stopped sandboxes, old images and runtime volumes, leftovers.
+    "boxwood/sandbox/prune" => Prune(PruneParams) -> OperationStarted, ends PruneReport;
+    /// Removes every container, volume and image carrying the product's labels. State on disk stays.
+    "boxwood/sandbox/cleanupAll" => CleanupAll(PruneParams) -> OperationStarted, ends PruneReport;
+
+    /// The operations that run, and the last that ended.
+    "boxwood/operation/list" => Operations(Empty) -> Vec<OperationSummary>;
+    /// Asks an operation to stop; what it did so far is undone.
+    "boxwood/operation/cancel" => Cancel(OperationParams) -> Cancelled;
+    /// Answers when an operation has ended, or at once when it already has.
+    "boxwood/operation/wait" => Wait(OperationParams) -> OperationEnd;
+    /// Counts, outcomes and durations of operations by kind.
+    "boxwood/operation/metrics" => Metrics(Empty) -> Vec<Metric>;
+
+    /// The configuration in force for a project, where each value comes from, and what awaits approval.
+    "boxwood/config/get" => GetConfig(ProjectParams) -> ConfigReport;
+    /// Approves a project's configuration as it stands, by its content hash.
+    "boxwood/config/approve" => ApproveConfig(ApproveParams) -> ConfigReport;
+
+    /// The images the product built, with their sizes.
+    "boxwood/image/list" => Images(Empty) -> Vec<ImageInfo>;
+    /// Builds an image variant unless one of the same content exists.
+    "boxwood/image/build" => BuildImage(ImageBuildParams) -> OperationStarted, ends ImageInfo;
+
+    /// The devcontainer templates on offer and their options.
+    "boxwood/template/list" => Templates(Empty) -> Vec<TemplateInfo>;
+    /// Writes a devcontainer template into a project; an existing file is never changed.
+    "boxwood/template/insert" => InsertTemplate(TemplateInsertParams) -> TemplateInsertResult;
+
+    /// Examines engine, permissions, image, disk and versions, with the next step for each failure.
+    "boxwood/doctor/run" => Doctor(ProjectParams) -> OperationStarted, ends DoctorReport;
+}

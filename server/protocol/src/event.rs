@@ -1,0 +1,90 @@
+//! What the daemon tells its subscribers without being asked.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+use crate::operation::{OperationEnd, OperationSummary, Stream};
+use crate::params::{EngineStatus, StatsSample};
+use crate::sandbox::SandboxInfo;
+
+/// What a subscriber wants beside the changes of sandboxes, operations and the engine, which everybody gets.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SubscribeParams {
+    /// Ids of sandboxes whose figures are wanted about once a second; the engine is asked only while someone wants them.
+    #[serde(default)]
+    pub stats: Vec<String>,
+}
+
+/// A change, as it happened. A subscription begins with a [`Event::Snapshot`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, TS)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase")]
+pub enum Event {
+    /// Everything as it stands when the subscription begins, and again after events were lost.
+    Snapshot {
+        /// All sandboxes.
+        sandboxes: Vec<SandboxInfo>,
+        /// The operations that run.
+        operations: Vec<OperationSummary>,
+        /// The engine.
+        engine: EngineStatus,
+    },
+    /// A sandbox is new or differs from before.
+    SandboxChanged {
+        /// The sandbox as it now is.
+        sandbox: SandboxInfo,
+    },
+    /// A sandbox is gone.
+    SandboxRemoved {
+        /// Its id.
+        id: String,
+    },
+    /// The engine came, went or changed.
+    EngineChanged {
+        /// The engine as it now is.
+        engine: EngineStatus,
+    },
+    /// Figures of a sandbox.
+    Stats {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// The reading.
+        sample: StatsSample,
+    },
+    /// An operation began.
+    OperationStarted {
+        /// The operation.
+        operation: OperationSummary,
+    },
+    /// An operation went on to a step, or further in one.
+    OperationProgress {
+        /// Which operation.
+        operation_id: String,
+        /// Short name of the step, for example `image`.
+        step: String,
+        /// What is being done, in plain words.
+        message: String,
+        /// Steps done.
+        done: u32,
+        /// Steps in all.
+        total: u32,
+        /// Share of this step that is done, 0 to 100, when it is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        percent: Option<u8>,
+    },
+    /// Output of an operation: lines of a build, pieces of a command's output.
+    OperationOutput {
+        /// Which operation.
+        operation_id: String,
+        /// Where it came from.
+        stream: Stream,
+        /// The text; for a command's output this may be part of a line.
+        text: String,
+    },
+    /// An operation ended. Sent exactly once per operation.
+    OperationEnded {
+        /// How it ended.
+        end: OperationEnd,
+    },
+}

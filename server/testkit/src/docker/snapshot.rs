@@ -1,0 +1,82 @@
+//! Everything that exists, in a form that two moments can be compared in: no ids, no times, everything sorted.
+
+use std::collections::BTreeMap;
+
+use serde::Serialize;
+
+use super::world::World;
+
+/// Everything that exists.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Snapshot {
+    /// Containers by name.
+    pub containers: BTreeMap<String, ContainerSnapshot>,
+    /// Volumes by name.
+    pub volumes: BTreeMap<String, VolumeSnapshot>,
+    /// Images by id.
+    pub images: BTreeMap<String, ImageSnapshot>,
+}
+
+/// A container.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ContainerSnapshot {
+    /// `created`, `running`, `paused`, `exited`.
+    pub state: String,
+    /// Reference it was made from.
+    pub image: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// `KIND SOURCE -> TARGET`, with ` (ro)` when it cannot be written.
+    pub mounts: Vec<String>,
+}
+
+/// A volume.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct VolumeSnapshot {
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Paths in it.
+    pub files: Vec<String>,
+}
+
+/// An image.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ImageSnapshot {
+    /// References.
+    pub tags: Vec<String>,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+}
+
+impl Snapshot {
+    pub(super) fn of(world: &World) -> Self {
+        let containers = world.containers.iter().map(|container| {
+            let labels = container.labels().into_iter();
+            let mut mounts: Vec<String> = container
+                .mounts
+                .iter()
+                .map(|mount| {
+                    let suffix = if mount.read_only { " (ro)" } else { "" };
+                    format!("{} {} -> {}{suffix}", mount.kind, mount.source, mount.target)
+                })
+                .collect();
+            mounts.sort();
+            let snapshot = ContainerSnapshot {
+                state: container.state.clone(),
+                image: container.image().to_owned(),
+                labels: labels.map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned())).collect(),
+                mounts,
+            };
+            (container.name.clone(), snapshot)
+        });
+        let volumes = world.volumes.iter().map(|(name, volume)| {
+            let files = volume.files.keys().cloned().collect();
+            (name.clone(), VolumeSnapshot { labels: volume.labels.clone(), files })
+        });
+        let images = world.images.iter().map(|image| {
+            let tags = image.tags.iter().cloned().collect();
+            (image.id.clone(), ImageSnapshot { tags, labels: image.labels.clone() })
+        });
+        Self { containers: containers.collect(), volumes: volumes.collect(), images: images.collect() }
+    }
+}

@@ -1,0 +1,4 @@
+//! Stand-ins that tests talk to as if they were the real thing.
+
+#[cfg(unix)]
+pub mod docker;

@@ -1,0 +1,199 @@
+// One editor window as a person sees it: palette, status bar, notifications, terminal, dialogs.
+// Class names are those of VS Code 1.99; they stand in this file only.
+import { mkdirSync } from "node:fs";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { SOON } from "./wait.mjs";
+
+export const ARTIFACTS = fileURLToPath(new URL("../../../artifacts/editor/", import.meta.url));
+
+/** Runs in the page. Everything that the tests ask about, as plain data. */
+function readScreen() {
+  const visible = (element) => element.getClientRects().length > 0;
+  const texts = (selector) => [...document.querySelectorAll(selector)].filter(visible).map((element) => element.textContent.trim());
+  // The label of an item repeats its text and adds the tooltip; icons have no text of their own.
+  const statusBar = [...document.querySelectorAll(".statusbar-item")].filter(visible).map((item) => {
+    const label = item.querySelector("[aria-label]")?.getAttribute("aria-label") ?? item.getAttribute("aria-label") ?? "";
+    const icons = [...item.querySelectorAll(".codicon")].map((icon) => [...icon.classList].filter((name) => name.startsWith("codicon-")).join(" "));
+    return { id: item.id, text: item.textContent.trim(), label, icons: icons.join(" "), kind: item.className };
+  });
+  return {
+    statusBar,
+    notifications: texts(".notification-list-item"),
+    terminal: [...document.querySelectorAll(".terminal-wrapper.active .xterm-rows > div")].map((row) => row.textContent.replaceAll("\u00a0", " ").trimEnd()).join("\n"),
+    terminals: texts(".terminal-tabs-entry, .single-terminal-tab"),
+    picks: texts(".quick-input-widget .monaco-list-row"),
+    input: texts(".quick-input-widget .quick-input-message, .quick-input-widget .quick-input-title").join(" "),
+    dialog: texts(".monaco-dialog-box").join(" "),
+    tree: texts(".pane-body .monaco-list-row"),
+    tabs: texts(".tabs-container .tab"),
+  };
+}
+
+/** Like String.match, over everything that the item shows or says to a screen reader. */
+function itemMatches(item, pattern) {
+  return [item.text, item.label].some((value) => pattern.test(value));
+}
+
+export class Window {
+  constructor(page) {
+    this.page = page;
+  }
+
+  static async open(context, url) {
+    const page = await context.newPage();
+    await page.goto(url, { waitUntil: "domcontentloaded" });
+    const window = new Window(page);
+    await window.ready();
+    return window;
+  }
+
+  /** The workbench is there and its remote connection works: the status bar shows the host's indicator. */
+  async ready() {
+    await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor({ timeout: 60_000 });
+    await this.page.locator("#status\\.host").waitFor({ timeout: 60_000 });
+  }
+
+  async reload() {
+    await this.page.reload({ waitUntil: "domcontentloaded" });
+    await this.ready();
+  }
+
+  close() {
+    return this.page.close();
+  }
+
+  screen() {
+    return this.page.evaluate(readScreen);
+  }
+
+  /**
+   * Waits until `probe`, given the screen, answers with something truthy, and returns that.
+   * The error of a wait in vain says what was on the screen instead.
+   */
+  async see(what, probe, { timeout = SOON } = {}) {
+    const deadline = performance.now() + timeout;
+    for (;;) {
+      const screen = await this.screen();
+      const value = probe(screen);
+      if (value) return value;
+      if (performance.now() > deadline) throw new Error(`waited ${timeout} ms in vain for ${what}; the screen says ${JSON.stringify(screen, null, 2)}`);
+      // One painted frame: nothing can have changed on the screen before it.
+      await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => resolve())));
+    }
+  }
+
+  /** @param {RegExp} pattern of the item's text or accessible label */
+  statusBarItem(pattern, options) {
+    return this.see(`a status bar item ${pattern}`, (screen) => screen.statusBar.find((item) => itemMatches(item, pattern)), options);
+  }
+
+  noStatusBarItem(pattern, options) {
+    return this.see(`no status bar item ${pattern}`, (screen) => !screen.statusBar.some((item) => itemMatches(item, pattern)), options);
+  }
+
+  async clickStatusBarItem(pattern) {
+    const { id } = await this.statusBarItem(pattern);
+    await this.page.locator(`[id="${id}"] a`).first().click();
+  }
+
+  /** What the tooltip of a status bar item says; the pointer rests on it. */
+  async statusBarTooltip(pattern) {
+    const { id } = await this.statusBarItem(pattern);
+    await this.page.locator(`[id="${id}"]`).hover();
+    const hover = this.page.locator(".monaco-hover:visible, .workbench-hover:visible").first();
+    await hover.waitFor({ timeout: SOON });
+    const text = await hover.innerText();
+    await this.page.mouse.move(640, 300);
+    return text;
+  }
+
+  notification(pattern, options) {
+    return this.see(`a notification ${pattern}`, (screen) => screen.notifications.find((text) => pattern.test(text)), options);
+  }
+
+  async clickNotification(pattern, button) {
+    await this.notification(pattern);
+    await this.page.locator(".notification-list-item").filter({ hasText: pattern }).first().locator(".monaco-button, .action-label").filter({ hasText: button }).first().click();
+  }
+
+  async clearNotifications() {
+    await this.palette("Notifications: Clear All Notifications");
+    await this.see("no notification", (screen) => screen.notifications.length === 0);
+  }
+
+  /** A modal dialog of the workbench. */
+  dialog(pattern, options) {
+    return this.see(`a dialog ${pattern}`, (screen) => pattern.test(screen.dialog) && screen.dialog, options);
+  }
+
+  async clickDialog(pattern, button) {
+    await this.dialog(pattern);
+    await this.page.locator(".monaco-dialog-box .monaco-button").filter({ hasText: button }).first().click();
+  }
+
+  /** Opens the palette and runs the command with exactly this title. */
+  async palette(title) {
+    const row = await this.paletteRow(title);
+    await row.click();
+  }
+
+  /** The palette's row of a command; the palette stays open. */
+  async paletteRow(title, { timeout = SOON } = {}) {
+    const input = this.page.locator(".quick-input-widget input[type=text]").first();
+    const row = this.page.locator(".quick-input-widget .monaco-list-row .label-name").filter({ hasText: new RegExp(`^${escape(title)}$`) }).first();
+    const deadline = performance.now() + timeout;
+    // The palette lists what is registered at the moment it opens, so a young window is asked again.
+    for (;;) {
+      await this.page.keyboard.press("F1");
+      await input.waitFor({ timeout: SOON });
+      await input.fill(`>${title}`);
+      if (await appears(row, 2_000)) return row;
+      if (performance.now() > deadline) throw new Error(`the palette does not list "${title}"; it lists ${JSON.stringify((await this.screen()).picks)}`);
+      await this.dismiss();
+    }
+  }
+
+  async dismiss() {
+    await this.page.keyboard.press("Escape");
+  }
+
+  /** The rows of the open quick pick. */
+  picks(pattern, options) {
+    return this.see(`a pick ${pattern}`, (screen) => screen.picks.some((text) => pattern.test(text)) && screen.picks, options);
+  }
+
+  async pick(pattern) {
+    await this.picks(pattern);
+    await this.page.locator(".quick-input-widget .monaco-list-row").filter({ hasText: pattern }).first().click();
+  }
+
+  terminal(pattern, options) {
+    return this.see(`terminal text ${pattern}`, (screen) => pattern.test(screen.terminal) && screen.terminal, options);
+  }
+
+  async type(text) {
+    await this.page.locator(".terminal-wrapper.active .xterm").first().click();
+    await this.page.keyboard.type(text, { delay: 10 });
+  }
+
+  async typeLine(text) {
+    await this.type(text);
+    await this.page.keyboard.press("Enter");
+  }
+
+  /** @returns the path of the picture under artifacts/editor */
+  async screenshot(name, file = path.join(ARTIFACTS, `${name}.png`)) {
+    mkdirSync(path.dirname(file), { recursive: true });
+    await this.page.screenshot({ path: file });
+    return file;
+  }
+}
+
+async function appears(locator, timeout) {
+  return locator.waitFor({ timeout }).then(() => true, () => false);
+}
+
+function escape(text) {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, "\\$&");
+}

@@ -1,0 +1,209 @@
+#!/usr/bin/env node
+// A local imitation of the Messages API, complete enough for the unmodified claude binary to finish
+// turns, call tools and resume conversations without a network. What it answers stands in script.mjs.
+//
+//   node messages-api.mjs [--port 0] [--host 127.0.0.1] [--record FILE] [--require-key KEY]
+//
+// Prints one line, {"port":N}, when it listens. With --record each request becomes one JSON line in
+// FILE: method, path, which kind of credential came (never the value: its hash), and the body.
+import { createHash } from "node:crypto";
+import { appendFileSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { setTimeout as delay } from "node:timers/promises";
+import { pathToFileURL } from "node:url";
+import { parseArgs } from "node:util";
+import { decide } from "./script.mjs";
+
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
+
+/** First 16 hex digits of the SHA-256 of a credential: enough to compare, useless to replay. */
+export function credentialHash(value) {
+  return createHash("sha256").update(value).digest("hex").slice(0, 16);
+}
+
+function credentials(headers) {
+  const found = [];
+  if (headers["x-api-key"]) found.push({ kind: "x-api-key", value: headers["x-api-key"] });
+  const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? "");
+  if (bearer) found.push({ kind: "bearer", value: bearer[1] });
+  return found;
+}
+
+async function readBody(request) {
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size > MAX_BODY_BYTES) return { tooLarge: true };
+    chunks.push(chunk);
+  }
+  const bytes = Buffer.concat(chunks);
+  try {
+    return { bytes: size, json: size === 0 ? null : JSON.parse(bytes.toString("utf8")) };
+  } catch {
+    return { bytes: size, invalid: true };
+  }
+}
+
+function sendJson(response, status, value) {
+  const text = JSON.stringify(value);
+  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+  response.end(text);
+}
+
+const ERROR_TYPES = { 400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error" };
+
+function sendError(response, status, message) {
+  sendJson(response, status, { type: "error", error: { type: ERROR_TYPES[status] ?? "api_error", message }, request_id: "req_fake" });
+}
+
+/** About four characters to a token: the order of magnitude is all that a client needs. */
+function tokens(value) {
+  return Math.max(1, Math.ceil(JSON.stringify(value ?? "").length / 4));
+}
+
+function pieces(text, size) {
+  return text.match(new RegExp(`[\\s\\S]{1,${size}}`, "g")) ?? [""];
+}
+
+/** The server-sent events of one answer, in the order of the real API. */
+function* streamEvents(message) {
+  yield { type: "message_start", message: { ...message, content: [], stop_reason: null, usage: { ...message.usage, output_tokens: 1 } } };
+  yield { type: "ping" };
+  for (const [index, block] of message.content.entries()) {
+    if (block.type === "tool_use") {
+      yield { type: "content_block_start", index, content_block: { ...block, input: {} } };
+      for (const partial_json of pieces(JSON.stringify(block.input), 64)) yield { type: "content_block_delta", index, delta: { type: "input_json_delta", partial_json } };
+    } else {
+      yield { type: "content_block_start", index, content_block: { type: "text", text: "" } };
+      for (const text of pieces(block.text, 24)) yield { type: "content_block_delta", index, delta: { type: "text_delta", text } };
+    }
+    yield { type: "content_block_stop", index };
+  }
+  yield { type: "message_delta", delta: { stop_reason: message.stop_reason, stop_sequence: null }, usage: { output_tokens: message.usage.output_tokens } };
+  yield { type: "message_stop" };
+}
+
+async function sendStream(response, message, paceMs) {
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "request-id": "req_fake" });
+  for (const event of streamEvents(message)) {
+    if (response.destroyed) return;
+    response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    if (paceMs > 0 && event.type === "content_block_delta") await delay(paceMs);
+  }
+  response.end();
+}
+
+/** One running imitation: counts its own answers, so that several in one process stay independent. */
+class MessagesApi {
+  #options;
+  #defaults = 0;
+  #ids = 0;
+
+  constructor(options) {
+    this.#options = options;
+    if (options.record) writeFileSync(options.record, "", { mode: 0o600 });
+  }
+
+  async handle(request, response) {
+    const url = new URL(request.url, "http://fake");
+    const body = await readBody(request);
+    const found = credentials(request.headers);
+    this.#record({
+      at: new Date().toISOString(),
+      method: request.method,
+      path: url.pathname + url.search,
+      auth: found.map(({ kind, value }) => ({ kind, hash: credentialHash(value) })),
+      userAgent: request.headers["user-agent"] ?? null,
+      body: body.json ?? null,
+    });
+    if (body.tooLarge) return sendError(response, 413, `request bodies may have ${MAX_BODY_BYTES} bytes`);
+    if (url.pathname.startsWith("/v1/")) {
+      const key = this.#options.requireKey;
+      if (key !== undefined && !found.some(({ value }) => value === key)) return sendError(response, 401, "invalid x-api-key");
+      return this.#model(request, url, body, response);
+    }
+    return this.#sundry(url, response);
+  }
+
+  #record(entry) {
+    if (this.#options.record) appendFileSync(this.#options.record, `${JSON.stringify(entry)}\n`);
+    this.#options.onRequest?.(entry);
+  }
+
+  #model(request, url, body, response) {
+    if (url.pathname === "/v1/models" && request.method === "GET") return sendJson(response, 200, { data: [], has_more: false, first_id: null, last_id: null });
+    if (request.method !== "POST") return sendError(response, 404, `${request.method} ${url.pathname} is not imitated`);
+    if (body.invalid || !Array.isArray(body.json?.messages)) return sendError(response, 400, "messages: field required");
+    if (url.pathname === "/v1/messages/count_tokens") return sendJson(response, 200, { input_tokens: tokens(body.json.messages) });
+    if (url.pathname === "/v1/messages") return this.#answer(body.json, response);
+    return sendError(response, 404, `${url.pathname} is not imitated`);
+  }
+
+  async #answer(body, response) {
+    const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`);
+    if (decision.status !== null) return sendError(response, decision.status, `asked for by the prompt: ${decision.status}`);
+    const number = (this.#ids += 1);
+    const content = decision.blocks.map((block, index) => (block.type === "tool_use" ? { ...block, id: `toolu_fake_${number}_${index}` } : block));
+    const message = {
+      id: `msg_fake_${number}`,
+      type: "message",
+      role: "assistant",
+      model: body.model ?? "fake",
+      content,
+      stop_reason: decision.stopReason,
+      stop_sequence: null,
+      usage: { input_tokens: tokens(body.messages), cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: tokens(content) },
+    };
+    if (body.stream) return sendStream(response, message, decision.paceMs);
+    return sendJson(response, 200, message);
+  }
+
+  /** Everything beside the model: connectivity probes, settings, flags and telemetry. */
+  #sundry(url, response) {
+    if (url.pathname === "/" || url.pathname.endsWith("/hello")) return sendJson(response, 200, { message: "hello" });
+    if (url.pathname.startsWith("/api/")) return sendJson(response, 200, {});
+    return sendError(response, 404, `${url.pathname} is not imitated`);
+  }
+}
+
+/**
+ * Starts the imitation inside this process.
+ * @param {{port?: number, host?: string, record?: string, requireKey?: string, onRequest?: (entry: object) => void}} options
+ * @returns {Promise<{port: number, close: () => Promise<void>}>}
+ */
+export async function startMessagesApi(options = {}) {
+  const api = new MessagesApi(options);
+  const server = createServer((request, response) => {
+    api.handle(request, response).catch((error) => {
+      if (response.headersSent) response.destroy(error);
+      else sendError(response, 500, error.message);
+    });
+  });
+  await new Promise((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(options.port ?? 0, options.host ?? "127.0.0.1", resolve);
+  });
+  const close = () =>
+    new Promise((resolve) => {
+      server.close(() => resolve());
+      server.closeAllConnections();
+    });
+  return { port: server.address().port, close };
+}
+
+async function main() {
+  const { values } = parseArgs({
+    options: { port: { type: "string", default: "0" }, host: { type: "string", default: "127.0.0.1" }, record: { type: "string" }, "require-key": { type: "string" } },
+  });
+  const api = await startMessagesApi({ port: Number(values.port), host: values.host, record: values.record, requireKey: values["require-key"] });
+  for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => api.close());
+  console.log(JSON.stringify({ port: api.port }));
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? "").href) {
+  main().catch((error) => {
+    console.error(`messages-api: ${error.message}`);
+    process.exitCode = 1;
+  });
+}
