@@ -29,6 +29,10 @@ RUN set -eu; \
         | sed -n -e 's/.* => \(\/[^ ]*\) .*/\1/p' -e 's/^[[:space:]]*\(\/[^ ]*\) (.*/\1/p' \
         | sort -u > /tmp/libraries; \
     while read -r library; do cp -L "$library" "$root/lib/"; done < /tmp/libraries; \
+    for tool in rg tmux; do \
+        "$root"/lib/ld-linux-*.so.* --library-path "$root/lib" --argv0 "$tool" "$root/libexec/$tool" -V; \
+    done; \
+    "$root/bin/bash" -c true; \
     cp -R /usr/lib/locale/C.utf8 "$root/lib/locale/C.utf8"; \
     chmod -R u=rwX,go=rX "$root"
 
@@ -48,15 +52,22 @@ RUN set -eu; \
         done; \
     done; \
     test -e /opt/boxwood/share/terminfo/t/tmux-256color; \
-    test -e /opt/boxwood/share/terminfo/x/xterm-256color; \
-    while read -r library; do dpkg-query -S "$(basename "$library")"; done < /tmp/libraries \
-        | sed 's/:.*//' | sort -u > /tmp/packages; \
-    printf '%s\n' bash-static libc-bin ncurses-base ncurses-term ripgrep tmux >> /tmp/packages; \
+    test -e /opt/boxwood/share/terminfo/x/xterm-256color
+
+# What is copied out of packages takes its licences along. A library's package may know it by either of two paths.
+RUN set -eu; \
+    { \
+        printf '%s\n' bash-static kitty-terminfo libc-bin ncurses-base ncurses-term ripgrep tmux; \
+        while read -r library; do \
+            dpkg-query -S "$library" "/usr$library" "${library#/usr}" 2>/dev/null || :; \
+        done < /tmp/libraries | sed 's/:.*//'; \
+    } | sort -u > /tmp/packages; \
     while read -r package; do \
         [ ! -e "/usr/share/doc/$package/copyright" ] \
             || install -D -m 0644 "/usr/share/doc/$package/copyright" "/opt/boxwood/share/doc/$package"; \
     done < /tmp/packages; \
-    /opt/boxwood/bin/bash -c true
+    cat /usr/share/doc/gcc-*-base/copyright > /opt/boxwood/share/doc/libgcc-s1; \
+    chmod 0644 /opt/boxwood/share/doc/*
 
 FROM scratch
 COPY --from=tools /opt/boxwood /opt/boxwood

@@ -4,7 +4,7 @@ import type { App } from "./app";
 import { registerCommands } from "./commands";
 import { presentError } from "./errors";
 import { baseName } from "./format";
-import { changeUnderWay } from "./model";
+import { changeUnderWay, type ChangingKind } from "./model";
 import { Operations } from "./operations";
 import { Projects } from "./projects";
 import { Server } from "./server";
@@ -39,7 +39,7 @@ export function activate(context: vscode.ExtensionContext): void {
     server,
     store,
     operations: new Operations(server, store),
-    terminals: new Terminals(context.extensionUri, (ended) => {
+    terminals: new Terminals((ended) => {
       if (app) void terminalFailed(app, ended);
     }),
     projects: new Projects(),
@@ -67,6 +67,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new StatusBar(parts),
     new SandboxTree(parts),
     tellWhenGivenUp(parts),
+    closeTerminalsInTime(parts),
     vscode.workspace.onDidChangeConfiguration((event) => {
       if (event.affectsConfiguration("boxwood.editor.serverPath")) void server.restart();
     }),
@@ -93,6 +94,16 @@ function tellWhenGivenUp(parts: App): { dispose(): void } {
         await parts.server.start();
       },
     });
+  });
+}
+
+/** Whoever stops a sandbox, this window or another: its terminals here end with it. */
+function closeTerminalsInTime(parts: App): { dispose(): void } {
+  const ending = ["stop", "restart", "refresh", "remove"] satisfies ChangingKind[];
+  return parts.store.onInput((input) => {
+    if (input.type !== "operationStarted") return;
+    const { kind, sandboxId } = input.operation;
+    if (sandboxId !== undefined && ending.some((candidate) => candidate === kind)) parts.terminals.close(sandboxId);
   });
 }
 

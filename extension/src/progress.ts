@@ -10,15 +10,18 @@ export interface Watched<M extends OperationMethod> {
   readonly title: string;
   readonly method: M;
   readonly params: Methods[M]["params"];
+  /** For what takes a moment and changes nothing: a word in the status bar instead of a notification. */
+  readonly isQuiet?: boolean;
 }
 
 /** Runs an operation under a notification; its log lines go to the output channel. */
 export async function operate<M extends OperationMethod>(
   app: App,
-  { title, method, params }: Watched<M>,
+  { title, method, params, isQuiet = false }: Watched<M>,
 ): Promise<Result<Methods[M]["outcome"]>> {
   app.log.info(`${method} begins`);
-  const options = { location: vscode.ProgressLocation.Notification, title, cancellable: true };
+  const { Notification, Window } = vscode.ProgressLocation;
+  const options = { location: isQuiet ? Window : Notification, title, cancellable: !isQuiet };
   const result = await vscode.window.withProgress(options, (progress, token) => {
     const abort = new AbortController();
     token.onCancellationRequested(() => {

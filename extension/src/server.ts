@@ -141,7 +141,7 @@ export class Server implements Requests {
         this.#startedAt = Date.now();
         if (store.model.server !== "running") this.#phase("running");
         log.info(`server started: ${found.value}`);
-        void this.#sendInterest();
+        if (this.#interest.length > 0) void this.#sendInterest();
         return ok(connection);
       } catch (thrown) {
         log.error(`server not started: ${parseError(thrown).message}`);

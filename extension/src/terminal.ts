@@ -13,17 +13,20 @@ export interface TerminalEnded {
   readonly exitCode: number;
 }
 
+const icons: Readonly<Record<TerminalKind, vscode.ThemeIcon>> = {
+  claude: new vscode.ThemeIcon("sparkle", new vscode.ThemeColor("terminal.ansiGreen")),
+  shell: new vscode.ThemeIcon("terminal"),
+};
+
 /** Marks our terminals, so that they are known again after the window was reloaded. */
 const MARK = "BOXWOOD_TERMINAL";
 
 export class Terminals {
-  readonly #extensionUri: vscode.Uri;
   readonly #known = new Map<vscode.Terminal, { sandbox: SandboxInfo; kind: TerminalKind }>();
   readonly #subscription: vscode.Disposable;
 
   /** @param onFailed told when a terminal's program ends by itself with another status than 0 */
-  constructor(extensionUri: vscode.Uri, onFailed: (ended: TerminalEnded) => void) {
-    this.#extensionUri = extensionUri;
+  constructor(onFailed: (ended: TerminalEnded) => void) {
     this.#subscription = vscode.window.onDidCloseTerminal((terminal) => {
       const known = this.#known.get(terminal);
       this.#known.delete(terminal);
@@ -40,6 +43,11 @@ export class Terminals {
 
   has(sandboxId: string, kind: TerminalKind): boolean {
     return this.#find(sandboxId, kind) !== undefined;
+  }
+
+  /** Closes a sandbox's terminals before its container goes away, so that nothing looks like a failure. */
+  close(sandboxId: string): void {
+    for (const kind of ["claude", "shell"] as const) this.#find(sandboxId, kind)?.dispose();
   }
 
   /** Shows the terminal of a sandbox; there is at most one of each kind. */
@@ -60,15 +68,11 @@ export class Terminals {
   }
 
   #create(sandbox: SandboxInfo, kind: TerminalKind, server: string, place: TerminalPlace): vscode.Terminal {
-    const icon = (name: string): vscode.Uri => vscode.Uri.joinPath(this.#extensionUri, "media", name);
     return vscode.window.createTerminal({
       name: terminalName(sandbox, kind),
       shellPath: server,
       shellArgs: attachArguments(sandbox, kind),
-      iconPath:
-        kind === "claude"
-          ? { light: icon("terminal-light.svg"), dark: icon("terminal-dark.svg") }
-          : new vscode.ThemeIcon("terminal"),
+      iconPath: icons[kind],
       env: { [MARK]: `${kind}:${sandbox.id}` },
       location: location(place),
     });

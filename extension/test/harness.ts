@@ -163,7 +163,7 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
     server: real,
     store,
     operations: new Operations(real, store),
-    terminals: new Terminals(vscode.Uri.file("/extension"), () => undefined),
+    terminals: new Terminals(() => undefined),
     projects: new Projects(),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),

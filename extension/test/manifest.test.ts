@@ -122,8 +122,6 @@ describe("files", () => {
       ...contributes.viewsContainers.activitybar.map(({ icon }) => icon),
       ...contributes.jsonValidation.map(({ url }) => url),
       ...contributes.walkthroughs.flatMap(({ steps }) => steps.map(({ media }) => media.markdown)),
-      "media/terminal-light.svg",
-      "media/terminal-dark.svg",
       "README.md",
       "CHANGELOG.md",
       "LICENSE.txt",

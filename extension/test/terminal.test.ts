@@ -10,7 +10,7 @@ let terminals: Terminals;
 beforeEach(() => {
   fake.reset();
   ended = vi.fn();
-  terminals = new Terminals(vscode.Uri.file("/extension"), ended);
+  terminals = new Terminals(ended);
 });
 
 function open(place: "editor" | "beside" | "panel" = "editor", kind: "claude" | "shell" = "claude") {
@@ -39,8 +39,18 @@ describe("a terminal", () => {
 
   it("is known again after the window was reloaded", () => {
     open();
-    new Terminals(vscode.Uri.file("/extension"), ended).open(sandbox(), "claude", "/bin/boxwood", "editor");
+    new Terminals(ended).open(sandbox(), "claude", "/bin/boxwood", "editor");
     expect(fake.terminals).toHaveLength(1);
+  });
+
+  it("is closed before its container goes away, without a complaint", () => {
+    open();
+    open("editor", "shell");
+    terminals.close("other");
+    expect(fake.terminals).toHaveLength(2);
+    terminals.close(sandbox().id);
+    expect(fake.terminals).toEqual([]);
+    expect(ended).not.toHaveBeenCalled();
   });
 
   it("is made anew when its program has ended", () => {
@@ -67,7 +77,13 @@ describe("the end of a terminal", () => {
   });
 
   it("of another's is nothing to us", () => {
-    const other = { creationOptions: {}, exitStatus: undefined, shown: 0, show: () => undefined };
+    const other = {
+      creationOptions: {},
+      exitStatus: undefined,
+      shown: 0,
+      show: () => undefined,
+      dispose: () => undefined,
+    };
     fake.terminals.push(other);
     fake.closeTerminal(other, 1);
     expect(ended).not.toHaveBeenCalled();

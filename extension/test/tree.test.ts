@@ -108,7 +108,7 @@ describe("the status bar item", () => {
     server.emit(snapshot(here));
     server.emit({ type: "sandboxChanged", sandbox: sandbox({ state: "stopped" }) });
     await settled();
-    expect(wishes()).toEqual([[], [here.id], [], [here.id], []]);
+    expect(wishes()).toEqual([[here.id], [], [here.id], []]);
     bar.dispose();
   });
 });

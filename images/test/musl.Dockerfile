@@ -12,7 +12,7 @@ RUN set -eu; \
     cp "$(command -v busybox)" /image/bin/busybox; \
     for applet in $(/image/bin/busybox --list); do ln -s busybox "/image/bin/$applet" 2>/dev/null || :; done; \
     for loader in /lib/ld-musl-*.so.1; do cp -L "$loader" /image/lib/; done; \
-    cp "$(readlink -f /lib/ld-musl-*.so.1)" "/image/lib/libc.musl-$(uname -m).so.1"; \
+    ln -s "ld-musl-$(uname -m).so.1" "/image/lib/libc.musl-$(uname -m).so.1"; \
     printf 'root:x:0:0:root:/root:/bin/sh\n' > /image/etc/passwd; \
     printf 'root:x:0:\n' > /image/etc/group; \
     printf 'NAME="musl test image"\nID=boxwood-test-musl\n' > /image/etc/os-release; \

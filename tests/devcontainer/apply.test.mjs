@@ -1,11 +1,11 @@
-// A template applied by the official CLI and one rendered by Boxwood are the same files.
+// A template that the official CLI applies and one that Boxwood inserts are the same files.
 import assert from "node:assert/strict";
-import { cp, readFile, readdir, stat } from "node:fs/promises";
+import { cp, readFile, readdir, stat, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, test } from "node:test";
+import { SANDBOX, TEMPLATES, insert, pinnedVersion } from "./lib/boxwood.mjs";
 import { Person } from "./lib/person.mjs";
 import { startRegistry } from "./lib/registry.mjs";
-import { SANDBOX, TEMPLATES, pinnedVersion, render } from "./lib/render.mjs";
 
 let person;
 let registry;
@@ -34,11 +34,7 @@ async function tree(directory) {
     const executable = ((await stat(file)).mode & 0o111) !== 0;
     return { path: path.relative(directory, file), contents: await readFile(file, "utf8"), executable };
   });
-  return byPath(await Promise.all(files));
-}
-
-function byPath(files) {
-  return files.toSorted((a, b) => (a.path < b.path ? -1 : 1));
+  return (await Promise.all(files)).toSorted((a, b) => (a.path < b.path ? -1 : 1));
 }
 
 let count = 0;
@@ -49,18 +45,32 @@ async function applied(options) {
   return tree(project);
 }
 
-test("with the defaults", async () => {
-  assert.deepEqual(await applied({}), byPath(await render(SANDBOX)));
-});
+async function inserted(options) {
+  const project = await person.directory(`inserted ${count}`);
+  await insert(project, SANDBOX, options);
+  return tree(project);
+}
 
-test("with every option chosen", async () => {
-  const options = { baseImage: "ubuntu:24.04", claudeVersion: "2.1.197", memory: "16g" };
-  assert.deepEqual(await applied(options), byPath(await render(SANDBOX, options)));
-});
+const cases = {
+  "the defaults": {},
+  "every option chosen": { baseImage: "ubuntu:24.04", claudeVersion: "2.1.197", memory: "16g" },
+  "values that need care": { baseImage: "a b/é:{x},/*y*/ #%&&;|<>=", memory: " 1g " },
+};
+for (const [name, options] of Object.entries(cases)) {
+  test(`with ${name}`, async () => assert.deepEqual(await applied(options), await inserted(options)));
+}
 
-test("with values that need care", async () => {
-  const options = { baseImage: "a b/é:{x},/*y*/ #%&&;|<>", memory: " 1g " };
-  assert.deepEqual(await applied(options), byPath(await render(SANDBOX, options)));
+test("inserting changes no file that is there", async () => {
+  const project = await person.directory("theirs");
+  const file = (name) => path.join(project, ".devcontainer", name);
+  await insert(project, SANDBOX, {});
+  await writeFile(file("Dockerfile"), "FROM scratch\n");
+  const { kept, unchanged } = await insert(project, SANDBOX, {});
+  assert.deepEqual(kept, [file("Dockerfile")]);
+  assert.equal(unchanged.length, 3);
+  assert.equal(await readFile(file("Dockerfile"), "utf8"), "FROM scratch\n");
+  const source = await readFile(path.join(TEMPLATES, SANDBOX, ".devcontainer/Dockerfile"), "utf8");
+  assert.equal(await readFile(file("Dockerfile.boxwood-new"), "utf8"), source);
 });
 
 test("the template's own default is the version that the product pins", async () => {

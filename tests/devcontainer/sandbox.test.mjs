@@ -6,9 +6,9 @@ import path from "node:path";
 import { after, before, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { startMessagesApi } from "../fakes/messages-api.mjs";
+import { pinnedVersion } from "./lib/boxwood.mjs";
 import { docker } from "./lib/person.mjs";
 import { Project } from "./lib/project.mjs";
-import { pinnedVersion } from "./lib/render.mjs";
 import { screenUntil } from "./lib/screen.mjs";
 
 const AUTHORITY = fileURLToPath(new URL("fixtures/test-ca.crt", import.meta.url));

@@ -47,7 +47,7 @@ describe("harness", { timeout: 240_000 }, () => {
   let scratch;
   let marker;
   before(async () => {
-    scratch = await mkdtemp(path.join(tmpdir(), "boxwood-harness-"));
+    scratch = await mkdtemp(path.join(tmpdir(), "boxwood-test-harness-"));
     writeVsix(path.join(scratch, "stand-in.vsix"), MANIFEST, SOURCE);
     marker = `BOXWOOD_HARNESS=${scratch}`;
     editor = await Editor.start({ vsix: path.join(scratch, "stand-in.vsix"), env: { BOXWOOD_HARNESS: scratch } });

@@ -31,7 +31,12 @@ export async function cleanUp(app: App): Promise<Result<unknown>> {
   const scope = await vscode.window.showQuickPick([...scopes], { title: "Clean Up" });
   if (!scope) return cancelled;
   const { method } = scope;
-  const preview = await operate(app, { title: "Looking for what can go", method, params: { dryRun: true } });
+  const preview = await operate(app, {
+    title: "Looking for what can go",
+    method,
+    params: { dryRun: true },
+    isQuiet: true,
+  });
   if (preview.kind !== "ok") return preview;
   const names = listed(preview.value);
   if (names.length === 0) {

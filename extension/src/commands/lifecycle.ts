@@ -69,7 +69,7 @@ export async function remove(app: App, target: Target): Promise<Result<unknown>>
   });
 }
 
-/** A terminal that was open before the container went away is opened again after it has come back. */
+/** A terminal that was open before the container went away is opened again after it has come back, or never went. */
 async function reopening(
   app: App,
   sandbox: SandboxInfo,
@@ -77,7 +77,9 @@ async function reopening(
 ): Promise<Result<unknown>> {
   const wasOpen = app.terminals.has(sandbox.id, "claude");
   const result = await change();
-  return wasOpen && result.kind === "ok" ? openTerminal(app, sandbox, "claude") : result;
+  const now = app.store.model.sandboxes.get(sandbox.id);
+  if (wasOpen && now?.state === "running") await openTerminal(app, now, "claude");
+  return result;
 }
 
 function named(sandbox: SandboxInfo): string {

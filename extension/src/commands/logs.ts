@@ -15,6 +15,7 @@ export async function showLogs(app: App, target: Target): Promise<Result<unknown
     title: `Reading the log of ${container}`,
     method: methods.logs,
     params: { target: { sandbox: id }, tail: LINES },
+    isQuiet: true,
   });
   if (logs.kind !== "ok") return logs;
   const { lines } = logs.value;

@@ -85,6 +85,7 @@ export class CancellationTokenSource {
 }
 
 export enum ProgressLocation {
+  Window = 10,
   Notification = 15,
 }
 export enum StatusBarAlignment {

@@ -84,6 +84,7 @@ export interface Terminal {
   exitStatus: { code: number; reason: TerminalExitReason } | undefined;
   shown: number;
   show(): void;
+  dispose(): void;
 }
 
 export interface OutputChannel {
@@ -221,6 +222,9 @@ export const window = {
       exitStatus: undefined,
       shown: 0,
       show: () => (terminal.shown += 1),
+      dispose: () => {
+        fake.closeTerminal(terminal, 1, TerminalExitReason.Extension);
+      },
     };
     fake.terminals.push(terminal);
     return terminal;

@@ -19,7 +19,7 @@ use crate::certificates::Certificates;
 use crate::error::Result;
 use crate::hub::Hub;
 use crate::inside::Feeds;
-use crate::link::Link;
+use crate::link::{Find, Link};
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::records::{Records, installation};
@@ -47,7 +47,7 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     /// Opens the state directory.
-    pub(crate) fn open(paths: Paths) -> Result<Arc<Self>> {
+    pub(crate) fn open(paths: Paths, find: Find) -> Result<Arc<Self>> {
         for directory in [&paths.state, &paths.state.join("journal"), &paths.state.join("sandboxes"), &paths.cache] {
             files::private_directory(directory)?;
         }
@@ -56,7 +56,7 @@ impl Daemon {
         Ok(Arc::new(Self {
             user: User::current(),
             installation: installation(&paths)?,
-            link: Link::new(hub.clone()),
+            link: Link::new(hub.clone(), find),
             registry: Registry::new(hub.clone()),
             operations: Arc::new(Operations::new(hub.clone(), metrics)),
             records: Records::new(paths.clone()),
@@ -119,6 +119,13 @@ impl Daemon {
                 Err(RpcError::new(ErrorCode::SandboxAmbiguous, format!("{name} fits {}", ids.join(", "))))
             }
         }
+    }
+
+    /// Takes in every container as it now is, without waiting for the engine's events.
+    #[cfg(test)]
+    pub(crate) async fn settled(&self) {
+        let (engine, _) = self.link.engine().await.expect("an engine");
+        crate::watcher::look(self, &engine, &crate::watcher::ours(self)).await.expect("looked");
     }
 
     /// Whether another sandbox than `except` runs on the project.

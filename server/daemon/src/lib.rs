@@ -4,6 +4,7 @@
 //! labels say what exists, the state directory holds what labels cannot, and a journal holds what is being changed.
 
 mod certificates;
+mod counted;
 mod daemon;
 mod doctor;
 mod error;
@@ -83,7 +84,7 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     transport::prepare(&paths)?;
     let _lock = lock(&paths)?;
     let build = boxwood_client::build_id();
-    let daemon = Daemon::open(paths)?;
+    let daemon = Daemon::open(paths, Box::new(boxwood_engine::endpoint::Endpoint::from_environment))?;
     let listener = listen::Listener::bind(&daemon.paths)?;
     if options.foreground {
         eprintln!("boxwood: listening on {}", daemon.paths.socket().display());

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use boxwood_engine::docker::DockerEngine;
 use boxwood_engine::endpoint::Endpoint;
-use boxwood_engine::{Engine, EngineInfo};
+use boxwood_engine::{Engine, EngineError, EngineInfo};
 use boxwood_protocol::params::EngineStatus;
 use boxwood_protocol::{Event, RpcError};
 use notify::Watcher as _;
@@ -24,14 +24,18 @@ struct Current {
     problem: Option<RpcError>,
 }
 
+/// Finds the engine's endpoint; asked anew for every connection, because people switch contexts.
+pub(crate) type Find = Box<dyn Fn() -> std::result::Result<Endpoint, EngineError> + Send + Sync>;
+
 /// The engine in use.
 pub(crate) struct Link {
     current: Mutex<Current>,
+    find: Find,
     hub: Hub,
 }
 
 impl Link {
-    pub(crate) fn new(hub: Hub) -> Self {
+    pub(crate) fn new(hub: Hub, find: Find) -> Self {
         let status = EngineStatus {
             is_available: false,
             endpoint: String::new(),
@@ -40,7 +44,7 @@ impl Link {
             api_version: None,
             problem: None,
         };
-        Self { current: Mutex::new(Current { engine: None, status, problem: None }), hub }
+        Self { current: Mutex::new(Current { engine: None, status, problem: None }), find, hub }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Current> {
@@ -62,7 +66,7 @@ impl Link {
 
     /// Looks for the engine anew.
     pub(crate) async fn connect(&self) -> Result<(Arc<dyn Engine>, EngineInfo)> {
-        let endpoint = Endpoint::from_environment();
+        let endpoint = (self.find)();
         let connected = async {
             let endpoint = endpoint.as_ref().map_err(|cause| error::engine("find the engine", cause))?;
             let engine =

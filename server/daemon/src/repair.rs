@@ -42,6 +42,8 @@ pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
                     workspace: String::new(),
                     materials: None,
                     warnings: Vec::new(),
+                    #[cfg(test)]
+                    saboteur: None,
                 };
                 if roll_back(&mut work).await {
                     work.journal.close(&daemon_.journals())?;

@@ -20,6 +20,7 @@ use jsonrpsee::server::{
 use jsonrpsee::types::{ErrorObjectOwned, Params};
 use tokio::sync::broadcast::error::RecvError;
 
+use crate::counted::Counted;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::inside::Interest;
@@ -51,7 +52,7 @@ pub(crate) async fn serve(daemon: &Arc<Daemon>, mut listener: Listener, build: S
             stream = listener.accept() => stream.map_err(|cause| error::internal("the socket broke").caused_by(cause))?,
         };
         let service = builder.clone().build(module.clone(), stop.clone());
-        tokio::spawn(converse(Arc::clone(daemon), stream, service, stop.clone()));
+        tokio::spawn(converse(Counted::new(stream, daemon), service, stop.clone()));
     }
     drop(listener);
     let _ = handle.stop();
@@ -59,7 +60,7 @@ pub(crate) async fn serve(daemon: &Arc<Daemon>, mut listener: Listener, build: S
     Ok(())
 }
 
-async fn converse<S, I>(daemon: Arc<Daemon>, stream: I, service: S, stop: StopHandle)
+async fn converse<S, I>(stream: Counted<I>, service: S, stop: StopHandle)
 where
     S: tower::Service<
             http::Request<hyper::body::Incoming>,
@@ -71,11 +72,9 @@ where
     S::Future: Send,
     I: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
 {
-    daemon.clients.send_modify(|count| *count += 1);
     if let Err(cause) = serve_with_graceful_shutdown(stream, service, stop.shutdown()).await {
         tracing::debug!(%cause, "a conversation ended");
     }
-    daemon.clients.send_modify(|count| *count -= 1);
 }
 
 /// An error as JSON-RPC has it.

@@ -44,11 +44,13 @@ pub(crate) fn insert(daemon: &Daemon, params: &TemplateInsertParams) -> Result<T
             }
             InsertAction::Unchanged { path } => result.unchanged.push(absolute(&path)),
             InsertAction::Keep { path, beside, proposal } => {
-                if let Some(proposal) = proposal.filter(|_| !params.dry_run) {
-                    write_new(root, &proposal)?;
-                }
                 result.kept.push(absolute(&path));
-                result.written.push(absolute(&beside));
+                if let Some(proposal) = proposal {
+                    if !params.dry_run {
+                        write_new(root, &proposal)?;
+                    }
+                    result.written.push(absolute(&beside));
+                }
             }
         }
     }

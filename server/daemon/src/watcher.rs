@@ -65,7 +65,7 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>, is_repaired: &mut
     Err(EngineError::Broken("its events ended".to_owned()))
 }
 
-async fn look(daemon: &Daemon, engine: &Arc<dyn Engine>, filter: &[String]) -> Result<(), EngineError> {
+pub(crate) async fn look(daemon: &Daemon, engine: &Arc<dyn Engine>, filter: &[String]) -> Result<(), EngineError> {
     let containers = engine.list_containers(filter).await?;
     let ids: Vec<String> = containers.iter().map(|container| container.id.clone()).collect();
     let details = futures::future::join_all(ids.iter().map(|id| engine.inspect_container(id))).await;

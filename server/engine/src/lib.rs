@@ -69,9 +69,10 @@ pub trait Engine: Send + Sync + 'static {
     async fn wait_container(&self, id: &str) -> Result<i64, EngineError>;
     /// Output of the main process: the last `tail` lines (all when `None`), then what comes when `follow`.
     async fn logs(&self, id: &str, tail: Option<u32>, follow: bool) -> Result<EngineStream<Output>, EngineError>;
-    /// Readings about once a second until dropped.
+    /// Readings about once a second, the first after about two, until the container ends.
     async fn stats(&self, id: &str) -> Result<EngineStream<StatsReading>, EngineError>;
-    /// Starts a command in a running container.
+    /// Starts a command in a container. One that does not run is [`EngineError::Conflict`]; a program that is not there
+    /// is exit status 126 or 127, with the engine's words as output.
     async fn exec(&self, id: &str, spec: &ExecSpec) -> Result<Running, EngineError>;
     /// Exit status of a command whose output has ended.
     async fn exec_exit_code(&self, exec_id: &str) -> Result<i64, EngineError>;
@@ -86,7 +87,7 @@ pub trait Engine: Send + Sync + 'static {
 
     /// An image by reference or id; `None` when it is not there.
     async fn inspect_image(&self, reference: &str) -> Result<Option<ImageDetail>, EngineError>;
-    /// Images that carry all of `labels`.
+    /// Images that carry all of `labels`; without architecture and environment, which lists do not say.
     async fn list_images(&self, labels: &[String]) -> Result<Vec<ImageDetail>, EngineError>;
     /// Fetches an image; the stream gives lines for a person to read and ends when it is there.
     async fn pull_image(&self, reference: &str) -> Result<EngineStream<String>, EngineError>;

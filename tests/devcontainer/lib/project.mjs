@@ -1,8 +1,8 @@
 // A project with the sandbox template in it, brought up by the official CLI; remembers what that made, and removes it.
 import { copyFile, readdir } from "node:fs/promises";
 import path from "node:path";
+import { SANDBOX, insert } from "./boxwood.mjs";
 import { Person, docker } from "./person.mjs";
-import { SANDBOX, render, write } from "./render.mjs";
 
 /** Where Debian keeps the certificate authorities that an administrator added. */
 const HOST_AUTHORITIES = "/usr/local/share/ca-certificates";
@@ -14,12 +14,16 @@ export class Project {
 
   static async create(name, options = {}) {
     const project = new Project();
-    const files = await render(SANDBOX, options);
     project.person = await Person.create();
-    project.folder = await project.person.directory(name);
-    await write(project.folder, files);
-    await project.#addHostAuthorities();
-    await project.person.owns(project.folder);
+    try {
+      project.folder = await project.person.directory(name);
+      await insert(project.folder, SANDBOX, options);
+      await project.#addHostAuthorities();
+      await project.person.owns(project.folder);
+    } catch (error) {
+      await project.person.remove();
+      throw error;
+    }
     return project;
   }
 

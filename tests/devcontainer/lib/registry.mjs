@@ -36,6 +36,5 @@ async function listening(child, ended) {
       if (match) resolve(match[1]);
     });
   });
-  const port = await Promise.race([announced, ended.then((code) => Promise.reject(new Error(`the registry ended with ${code}`)))]);
-  return port;
+  return Promise.race([announced, ended.then((code) => Promise.reject(new Error(`the registry ended with ${code}`)))]);
 }

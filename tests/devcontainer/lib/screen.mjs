@@ -4,28 +4,30 @@ import { spawn } from "node:child_process";
 const LONGEST_MS = 120_000;
 
 /** Runs `docker ...args` until its output, without terminal control sequences, matches `expected`; then ends it. */
-export function screenUntil(args, expected) {
+export async function screenUntil(args, expected) {
   const child = spawn("docker", args, { stdio: ["ignore", "pipe", "pipe"] });
   let raw = "";
-  return new Promise((resolve, reject) => {
-    const fail = (why) => reject(new Error(`docker ${args.join(" ")}: ${why} before ${expected} appeared; it showed:\n${plain(raw).slice(-3000)}`));
-    const timer = setTimeout(() => fail(`${LONGEST_MS} ms passed`), LONGEST_MS);
-    const onData = (text) => {
-      raw += text;
-      if (expected.test(plain(raw))) resolve(plain(raw));
-    };
-    for (const stream of [child.stdout, child.stderr]) stream.setEncoding("utf8").on("data", onData);
-    child.on("error", reject);
-    child.on("close", (code) => fail(`ended with ${code}`));
-    child.once("settled", () => clearTimeout(timer));
-  }).finally(() => {
-    child.emit("settled");
+  let timer;
+  try {
+    return await new Promise((resolve, reject) => {
+      const fail = (why) => reject(new Error(`docker ${args.join(" ")}: ${why} before ${expected} appeared; it showed:\n${plain(raw).slice(-3000)}`));
+      timer = setTimeout(() => fail(`${LONGEST_MS} ms passed`), LONGEST_MS);
+      for (const stream of [child.stdout, child.stderr]) {
+        stream.setEncoding("utf8").on("data", (text) => {
+          raw += text;
+          if (expected.test(plain(raw))) resolve(plain(raw));
+        });
+      }
+      child.on("error", reject);
+      child.on("close", (code) => fail(`ended with ${code}`));
+    });
+  } finally {
+    clearTimeout(timer);
     child.kill("SIGKILL");
-  });
+  }
 }
 
 /** Cursor movements become spaces: full-screen programs write words that way. */
 function plain(text) {
-  // eslint-disable-next-line no-control-regex
   return text.replace(/\x1b\][^\x07\x1b]*(?:\x07|\x1b\\)/g, "").replace(/\x1b\[[0-9;?>=]*[ -/]*[@-~]/g, " ").replace(/[ \r]+/g, " ");
 }

@@ -2,7 +2,7 @@
 // and Chromium to look at it. Nothing of the person's own editor, state or sandboxes is read or written.
 import { execFile, spawn } from "node:child_process";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
@@ -45,9 +45,18 @@ async function editorProgram() {
 
 /** Only what a program needs to run, plus how to reach the engine; not the variables of the person's own shell. */
 function cleanEnvironment(root, extra) {
-  const inherited = ["PATH", "HOME", "LANG", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT", "DOCKER_CONFIG", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
+  const inherited = ["PATH", "LANG", "TZ", "DOCKER_HOST", "DOCKER_CONTEXT", "SSL_CERT_FILE", "NODE_EXTRA_CA_CERTS"];
   const env = Object.fromEntries(inherited.filter((name) => process.env[name] !== undefined).map((name) => [name, process.env[name]]));
-  return { ...env, SHELL: "/bin/bash", TERM: "xterm-256color", XDG_CONFIG_HOME: path.join(root, "config"), XDG_DATA_HOME: path.join(root, "data"), XDG_STATE_HOME: path.join(root, "xdg-state"), ...extra };
+  return {
+    ...env,
+    HOME: path.join(root, "home"),
+    // With another home, these two would be lost; they say how to reach the engine and the packages.
+    DOCKER_CONFIG: process.env.DOCKER_CONFIG ?? path.join(homedir(), ".docker"),
+    NPM_CONFIG_USERCONFIG: process.env.NPM_CONFIG_USERCONFIG ?? path.join(homedir(), ".npmrc"),
+    SHELL: "/bin/bash",
+    TERM: "xterm-256color",
+    ...extra,
+  };
 }
 
 export class Editor {
@@ -69,12 +78,13 @@ export class Editor {
    *   so that folders are opened untrusted.
    */
   static async start({ vsix, env: extra = {}, settings = {}, trust = true, root } = {}) {
-    const folder = root ?? (await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-editor-"))));
+    const folder = root ?? (await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-"))));
     const env = cleanEnvironment(folder, extra);
     const program = await editorProgram();
     const userData = path.join(folder, "user-data");
     const common = ["--user-data-dir", userData, "--extensions-dir", path.join(folder, "extensions")];
     await mkdir(path.join(userData, "User"), { recursive: true });
+    await mkdir(env.HOME, { recursive: true });
     await writeFile(path.join(userData, "User/settings.json"), JSON.stringify({ ...SETTINGS, ...settings }, null, 2));
     if (vsix) await run(process.execPath, [program, ...common, "--install-extension", vsix], { env, timeout: START_TIMEOUT });
 
@@ -103,12 +113,22 @@ export class Editor {
     return Window.open(context, `http://127.0.0.1:${this.port}/?${query}`);
   }
 
-  /** A window closed as a person closes it. */
-  async closeWindow(window) {
-    await window.page.context().close();
+  /** Pictures of all open windows, for the person who looks into a failure. */
+  async screenshots(name) {
+    const stem = name.replaceAll(/[^A-Za-z0-9]+/g, "-").toLowerCase();
+    const pages = this.#contexts.flatMap((context) => context.pages());
+    for (const [index, page] of pages.entries()) await new Window(page).screenshot(`${stem}-${index + 1}`);
   }
 
-  async stop() {
+  /** A window closed as a person closes it. */
+  async closeWindow(window) {
+    const context = window.page.context();
+    this.#contexts = this.#contexts.filter((other) => other !== context);
+    await context.close();
+  }
+
+  /** @param {{keepFiles?: boolean}} options keepFiles: the caller removes the folder */
+  async stop({ keepFiles = false } = {}) {
     for (const context of this.#contexts) await context.close();
     await this.#browser.close();
     const gone = new Promise((resolve) => this.#child.once("exit", resolve));
@@ -118,7 +138,7 @@ export class Editor {
       await gone;
       clearTimeout(timer);
     }
-    await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+    if (!keepFiles) await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }
 

@@ -27,6 +27,7 @@ function readScreen() {
     dialog: texts(".monaco-dialog-box").join(" "),
     tree: texts(".pane-body .monaco-list-row"),
     tabs: texts(".tabs-container .tab"),
+    panel: texts(".part.panel").join(" "),
   };
 }
 

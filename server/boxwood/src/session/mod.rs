@@ -117,7 +117,11 @@ async fn conclude(
     is_terminal: bool,
     screen: Screen,
 ) -> Result<u8, RpcError> {
-    if let Ok(status @ 0..=HIGHEST_OWN_STATUS) = status {
+    // A multiplexer whose sandbox stops has a status of its own for that, and an ordinary one.
+    let highest = if is_terminal { 0 } else { HIGHEST_OWN_STATUS };
+    if let Ok(status) = status
+        && (0..=highest).contains(&status)
+    {
         return Ok(u8::try_from(status).unwrap_or(u8::MAX));
     }
     let is_running = match engine.inspect_container(&target.container_id).await {
@@ -126,7 +130,7 @@ async fn conclude(
         Err(error) => return Err(failed("ask for the command's exit status", &error)),
     };
     if !is_running && is_terminal {
-        // The multiplexer had no time to leave the screen as it found it.
+        // The multiplexer may have had no time to leave the screen as it found it.
         terminal::reset_screen();
     }
     match status {

@@ -112,7 +112,7 @@ fn on_existing(
     Ok(on_sandbox(daemon, kind, &identity, true, move |handle| async move {
         let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
         let mut work = existing(&daemon_, handle, identity_, &known).await?;
-        work.overlays = overlay::survey(&work.identity.project, &protected(&work)).0;
+        again(&mut work);
         carry_out(&mut work, steps).await?;
         look(&work).await
     }))
@@ -159,22 +159,21 @@ async fn start_again(
 ) -> Result<EnsureResult> {
     let mut work = existing(daemon, handle, identity, known).await?;
     work.credentials = params.credentials;
-    work.settings = settings::load(&daemon.paths, &work.identity.project, &work.request).ok();
-    let (overlays, _) = overlay::survey(&work.identity.project, &protected(&work));
-    // A container's mounts are fixed; only their sources are made again. A path that was protected and is now a link or gone
-    // for good needs a new container.
-    work.journal.placeholders = daemon
-        .records
-        .get(&work.identity.id)
-        .map(|record| record.placeholders)
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|path| overlay::missing(&work.identity.project, &overlays).contains(path))
-        .collect();
-    work.overlays = overlays;
+    again(&mut work);
     carry_out(&mut work, plan::start()).await?;
     let sandbox = look(&work).await?;
     Ok(EnsureResult { sandbox, action: EnsureAction::Started, warnings: work.warnings })
+}
+
+/// Looks at the project of a container that is there. Its mounts are fixed; only those of their sources are made again
+/// that were made before and are missing now.
+pub(crate) fn again(work: &mut Work) {
+    work.settings = settings::load(&work.daemon.paths, &work.identity.project, &work.request).ok();
+    work.overlays = overlay::survey(&work.identity.project, &protected(work)).0;
+    let missing = overlay::missing(&work.identity.project, &work.overlays);
+    let record = work.daemon.records.get(&work.identity.id);
+    let made = record.map(|record| record.placeholders).unwrap_or_default();
+    work.journal.placeholders = made.into_iter().filter(|path| missing.contains(path)).collect();
 }
 
 async fn make(
@@ -184,6 +183,22 @@ async fn make(
     before: Option<&Known>,
     params: EnsureParams,
 ) -> Result<EnsureResult> {
+    let mut work = prepare(daemon, handle, identity, before, params).await?;
+    let steps = if before.is_some() { plan::recreate() } else { plan::create() };
+    carry_out(&mut work, steps).await?;
+    let sandbox = look(&work).await?;
+    let action = if before.is_some() { EnsureAction::Recreated } else { EnsureAction::Created };
+    Ok(EnsureResult { sandbox, action, warnings: work.warnings })
+}
+
+/// What an operation that makes a container holds.
+pub(crate) async fn prepare(
+    daemon: &Arc<Daemon>,
+    handle: Handle,
+    identity: Identity,
+    before: Option<&Known>,
+    params: EnsureParams,
+) -> Result<Work> {
     let made_with = daemon.records.get(&identity.id).map(|record| record.request);
     let request = params.config.or_else(|| before.and(made_with)).unwrap_or_default();
     let settings: Settings = settings::load(&daemon.paths, &identity.project, &request)?.approved()?;
@@ -205,7 +220,7 @@ async fn make(
     if !unprotected.is_empty() {
         warnings.push(format!("not protected, because they are links: {}", unprotected.join(", ")));
     }
-    let mut work = Work {
+    Ok(Work {
         daemon: Arc::clone(daemon),
         engine,
         info,
@@ -220,16 +235,13 @@ async fn make(
         materials: None,
         container: None,
         warnings,
-    };
-    let steps = if before.is_some() { plan::recreate() } else { plan::create() };
-    carry_out(&mut work, steps).await?;
-    let sandbox = look(&work).await?;
-    let action = if before.is_some() { EnsureAction::Recreated } else { EnsureAction::Created };
-    Ok(EnsureResult { sandbox, action, warnings: work.warnings })
+        #[cfg(test)]
+        saboteur: None,
+    })
 }
 
 /// What an operation on a container that is there holds.
-async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, known: &Known) -> Result<Work> {
+pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, known: &Known) -> Result<Work> {
     let (engine, info) = daemon.link.engine().await?;
     let record = daemon.records.get(&identity.id).unwrap_or_default();
     let label = |key: &str| known.detail.labels.get(key).cloned().unwrap_or_default();
@@ -259,6 +271,8 @@ async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, know
         materials: None,
         container: Some(known.detail.id.clone()),
         warnings: Vec::new(),
+        #[cfg(test)]
+        saboteur: None,
     })
 }
 

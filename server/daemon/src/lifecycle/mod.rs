@@ -5,6 +5,8 @@ pub(crate) mod ensure;
 pub(crate) mod overlay;
 pub(crate) mod spec;
 pub(crate) mod steps;
+#[cfg(test)]
+pub(crate) mod tests;
 pub(crate) mod verify;
 
 use boxwood_core::plan::{Next, Outcome, Report, Run, Step};
@@ -28,7 +30,7 @@ pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
                 let (done, total) = run.position();
                 work.handle.progress(step.name(), step.message(), done, total, None);
                 let handle = work.handle.clone();
-                let result = handle.or_cancelled(work.perform(step)).await;
+                let result = handle.or_cancelled(perform(work, step)).await;
                 tracing::debug!(step = step.name(), is_ok = result.is_ok(), "step");
                 run.report(match result {
                     Ok(()) => Report::Ok,
@@ -42,7 +44,7 @@ pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
                     }
                 });
             }
-            Next::Undo(step) => match work.undo(step).await {
+            Next::Undo(step) => match undo(work, step).await {
                 Ok(()) => run.report(Report::Ok),
                 Err(cause) => {
                     is_all_undone = false;
@@ -66,11 +68,34 @@ pub(crate) async fn roll_back(work: &mut Work) -> bool {
     let mut run = Run::interrupted(work.journal.steps.clone());
     let mut is_all_undone = true;
     while let Next::Undo(step) = run.next() {
-        if let Err(cause) = work.undo(step).await {
+        if let Err(cause) = undo(work, step).await {
             is_all_undone = false;
             tracing::warn!(step = step.name(), %cause, "could not be undone after an interruption");
         }
         run.report(Report::Ok);
     }
     is_all_undone
+}
+
+async fn perform(work: &mut Work, step: Step) -> Result<()> {
+    #[cfg(test)]
+    let saboteur = work.saboteur.clone();
+    #[cfg(test)]
+    if let Some(saboteur) = &saboteur {
+        saboteur.before(&work.handle, step).await?;
+    }
+    work.perform(step).await?;
+    #[cfg(test)]
+    if let Some(saboteur) = &saboteur {
+        saboteur.after(work, step).await?;
+    }
+    Ok(())
+}
+
+async fn undo(work: &mut Work, step: Step) -> Result<()> {
+    #[cfg(test)]
+    if let Some(saboteur) = work.saboteur.clone() {
+        saboteur.undo(work, step).await?;
+    }
+    work.undo(step).await
 }

@@ -41,6 +41,9 @@ pub(crate) struct Work {
     /// Id of the container that is worked on.
     pub(crate) container: Option<String>,
     pub(crate) warnings: Vec<String>,
+    /// Makes steps fail in tests.
+    #[cfg(test)]
+    pub(crate) saboteur: Option<crate::lifecycle::tests::Saboteur>,
 }
 
 impl Work {

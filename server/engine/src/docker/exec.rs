@@ -17,6 +17,12 @@ use crate::Running;
 use crate::error::EngineError;
 use crate::spec::ExecSpec;
 
+/// Between two questions for an exit status.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(200);
+/// How long a command may neither run nor have an exit status.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Starts a command and takes over the connection for its input and output.
 pub(super) async fn start(engine: &DockerEngine, id: &str, spec: &ExecSpec) -> Result<Running, EngineError> {
     let id = names::object("container", id)?;
@@ -69,14 +75,21 @@ async fn take_over(
 /// event for that is no help: subscribing costs more than the question, for every command.
 pub(super) async fn exit_code(engine: &DockerEngine, exec_id: &str) -> Result<i64, EngineError> {
     let exec_id = names::object("command", exec_id)?;
-    let mut pause = Duration::from_millis(1);
+    let mut pause = FIRST_PAUSE;
+    let mut patience = PATIENCE;
     loop {
         let exec = engine.quick(engine.docker.inspect_exec(exec_id)).await?;
-        match exec.exit_code {
-            Some(code) if exec.running != Some(true) => return Ok(code),
-            _ => tokio::time::sleep(pause).await,
+        match (exec.running, exec.exit_code) {
+            // It closed its output and goes on.
+            (Some(true), _) => {}
+            (_, Some(code)) => return Ok(code),
+            (_, None) if patience.is_zero() => {
+                return Err(EngineError::Broken("the engine does not know how the command ended".to_owned()));
+            }
+            (_, None) => patience = patience.saturating_sub(pause),
         }
-        pause = (pause * 2).min(Duration::from_millis(200));
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 

@@ -27,12 +27,8 @@ pub(crate) async fn files_go_in_and_come_out_of_a_container_that_never_ran(bench
 pub(crate) async fn files_can_be_put_into_a_volume(bench: &Bench) {
     let volume = bench.name("volume");
     bench.engine.create_volume(&volume, &[bench.label()]).await.expect("a volume is made");
-    let mount = |read_only| Mount::Volume {
-        name: volume.clone(),
-        target: "/opt/boxwood".to_owned(),
-        read_only,
-        no_copy: true,
-    };
+    let mount =
+        |read_only| Mount::Volume { name: volume.clone(), target: "/opt/boxwood".to_owned(), read_only, no_copy: true };
     let mut spec = bench.spec("writer");
     spec.mounts = vec![mount(false)];
     let writer = bench.engine.create_container(&spec).await.expect("a container is made");
@@ -59,6 +55,9 @@ pub(crate) async fn a_download_is_limited(bench: &Bench) {
 
 pub(crate) async fn a_directory_that_is_not_there_takes_no_files(bench: &Bench) {
     let id = bench.engine.create_container(&bench.spec("nowhere")).await.expect("a container is made");
-    let refused = bench.engine.upload(&id, "/no/such/place", stream(&archive(&[("a", "a")]))).await;
-    assert!(refused.as_ref().is_err_and(boxwood_engine::EngineError::is_not_found), "{refused:?}");
+    for size in [1, 20_000_000] {
+        // The engine refuses a long stream before it has read it all.
+        let refused = bench.engine.upload(&id, "/no/such/place", stream(&archive(&[("a", &"a".repeat(size))]))).await;
+        assert!(refused.as_ref().is_err_and(boxwood_engine::EngineError::is_not_found), "{size}: {refused:?}");
+    }
 }

@@ -17,17 +17,11 @@ use tokio::io::AsyncWriteExt;
 pub(crate) const IMAGE: &str = "debian:bookworm-slim";
 const LABEL: &str = "dev.boxwood.test";
 
-/// What a bench's engine is.
-pub(crate) enum Kind {
-    /// A stand-in, gone with the bench.
-    Fake(FakeDocker),
-    /// The machine's own, from which everything that carries the bench's label is removed.
-    Real,
-}
-
 pub(crate) struct Bench {
     pub(crate) engine: DockerEngine,
-    pub(crate) kind: Kind,
+    /// The stand-in, when it is one. Otherwise the engine is the machine's, from which everything that carries the
+    /// bench's label is removed in the end.
+    pub(crate) fake: Option<FakeDocker>,
     /// Part of every name, and the label's value.
     pub(crate) id: String,
     pub(crate) directory: tempfile::TempDir,
@@ -35,12 +29,12 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
-    pub(crate) fn new(endpoint: Endpoint, kind: Kind) -> Self {
+    pub(crate) fn new(endpoint: Endpoint, fake: Option<FakeDocker>) -> Self {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970").as_nanos() % 1_000_000_000;
         let id = format!("{}-{}-{now}", process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
         let engine = DockerEngine::connect(&endpoint).expect("a usable endpoint");
-        Self { engine, kind, id, directory: tempfile::tempdir().expect("a directory"), endpoint }
+        Self { engine, fake, id, directory: tempfile::tempdir().expect("a directory"), endpoint }
     }
 
     /// The bench's label as a filter.
@@ -115,7 +109,7 @@ impl Bench {
 
 impl Drop for Bench {
     fn drop(&mut self) {
-        if matches!(self.kind, Kind::Fake(_)) {
+        if self.fake.is_some() {
             return;
         }
         let (endpoint, filter) = (self.endpoint.clone(), self.filter());

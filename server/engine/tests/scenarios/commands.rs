@@ -1,6 +1,9 @@
 //! Commands in running containers.
 
+use std::time::Duration;
+
 use boxwood_engine::{Engine, EngineError, ExecSpec};
+use futures::StreamExt;
 use tokio::io::AsyncWriteExt;
 
 use super::bench::{Bench, collect, text};
@@ -63,7 +66,14 @@ pub(crate) async fn a_stopped_container_takes_no_command(bench: &Bench) {
 
 pub(crate) async fn a_command_ends_with_its_container(bench: &Bench) {
     let id = bench.running("ends").await;
-    let running = bench.engine.exec(&id, &command(&["sleep", "300"])).await.expect("the command starts");
+    let spec = ExecSpec { stdin: true, ..command(&["cat"]) };
+    let mut running = bench.engine.exec(&id, &spec).await.expect("the command starts");
+    // Its echo shows that it runs; before that there is nothing to kill.
+    running.input.write_all(b"here").await.expect("the input is taken");
+    let echo = running.output.next().await.expect("an echo").expect("no error");
+    assert_eq!(text(&echo.bytes), "here");
     bench.engine.stop_container(&id, 0).await.expect("the container stops");
     assert_eq!(collect(running.output).await, (Vec::new(), Vec::new()));
+    let asked = tokio::time::timeout(Duration::from_secs(20), bench.engine.exec_exit_code(&running.exec_id));
+    assert_eq!(asked.await.expect("an answer").expect("an exit status"), 137);
 }

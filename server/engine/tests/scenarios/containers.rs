@@ -105,7 +105,10 @@ pub(crate) async fn what_is_missing_is_said_to_be(bench: &Bench) {
         engine.wait_container(&id).await.map(drop),
         engine.logs(&id, None, false).await.map(drop),
         engine.stats(&id).await.map(drop),
-        engine.exec(&id, &boxwood_engine::ExecSpec { command: vec!["true".to_owned()], ..Default::default() }).await.map(drop),
+        engine
+            .exec(&id, &boxwood_engine::ExecSpec { command: vec!["true".to_owned()], ..Default::default() })
+            .await
+            .map(drop),
         engine.rename_container(&id, &bench.name("other")).await,
         engine.path_exists(&id, "/").await.map(drop),
         engine.download(&id, "/", 1).await.map(drop),
@@ -179,17 +182,21 @@ pub(crate) async fn lists_know_labels(bench: &Bench) {
     let first = bench.engine.create_container(&labelled).await.expect("a container is made");
     bench.engine.create_container(&bench.spec("plain")).await.expect("a container is made");
     let ids = async |more: &[&str]| {
-        let labels: Vec<String> = bench.filter().into_iter().chain(more.iter().map(|label| (*label).to_owned())).collect();
+        let labels: Vec<String> =
+            bench.filter().into_iter().chain(more.iter().map(|label| (*label).to_owned())).collect();
         let found = bench.engine.list_containers(&labels).await.expect("a list");
         found.into_iter().map(|container| container.id).collect::<Vec<_>>()
     };
     assert_eq!(ids(&[]).await.len(), 2);
-    assert_eq!(ids(&["dev.boxwood.test.kind"]).await, [first.clone()]);
-    assert_eq!(ids(&["dev.boxwood.test.kind=a"]).await, [first.clone()]);
+    assert_eq!(ids(&["dev.boxwood.test.kind"]).await, [first.as_str()]);
+    assert_eq!(ids(&["dev.boxwood.test.kind=a"]).await, [first.as_str()]);
     assert!(ids(&["dev.boxwood.test.kind=b"]).await.is_empty());
     let listed = bench.engine.list_containers(&["dev.boxwood.test.kind=a".to_owned(), bench.filter().remove(0)]).await;
     let listed = listed.expect("a list").remove(0);
-    assert_eq!((listed.name, listed.image, listed.state), (bench.name("labelled"), IMAGE.to_owned(), ContainerState::Created));
+    assert_eq!(
+        (listed.name, listed.image, listed.state),
+        (bench.name("labelled"), IMAGE.to_owned(), ContainerState::Created)
+    );
     assert!(listed.created_unix > 1_600_000_000);
 }
 

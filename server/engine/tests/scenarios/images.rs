@@ -32,9 +32,12 @@ pub(crate) async fn an_image_is_built_and_removed(bench: &Bench) {
     let recipe = recipe(bench, "FROM debian:bookworm-slim\nARG A=1\nLABEL own=yes\nENV B=2\nRUN true\n");
     let (said, error) = lines(bench.engine.build_image(&recipe).await.expect("a build")).await;
     assert!(error.is_none(), "{error:?} after {said:#?}");
-    assert!(said.iter().any(|line| line.starts_with("Step 1/5 : FROM debian")), "{said:#?}");
+    assert!(
+        said.iter().any(|line| line.starts_with("Step 1/") && line.ends_with(" : FROM debian:bookworm-slim")),
+        "{said:#?}"
+    );
     let image = bench.engine.inspect_image(&recipe.tag).await.expect("an answer").expect("it is there");
-    assert_eq!(image.tags, [recipe.tag.clone()]);
+    assert_eq!(image.tags, [recipe.tag.as_str()]);
     assert_eq!(image.labels.get("own").map(String::as_str), Some("yes"));
     assert_eq!(image.labels.get(&bench.label().0), Some(&bench.label().1));
     assert!(image.env.contains(&"B=2".to_owned()), "{:?}", image.env);
@@ -48,10 +51,9 @@ pub(crate) async fn an_image_is_built_and_removed(bench: &Bench) {
 }
 
 pub(crate) async fn a_failed_build_says_why(bench: &Bench) {
-    for (dockerfile, expected) in [
-        ("FROM debian:bookworm-slim\nRUN exit 3\n", "returned a non-zero code: 3"),
-        ("", "the Dockerfile"),
-    ] {
+    for (dockerfile, expected) in
+        [("FROM debian:bookworm-slim\nRUN exit 3\n", "returned a non-zero code: 3"), ("", "the Dockerfile")]
+    {
         let recipe = recipe(bench, dockerfile);
         let (_, error) = lines(bench.engine.build_image(&recipe).await.expect("a build")).await;
         assert!(
@@ -81,7 +83,7 @@ pub(crate) async fn a_root_file_system_becomes_an_image(bench: &Bench) {
     let tar = archive(&[("etc/imported", "yes")]);
     bench.engine.import_image(&reference, stream(&tar)).await.expect("it is imported");
     let image = bench.engine.inspect_image(&reference).await.expect("an answer").expect("it is there");
-    assert_eq!(image.tags, [reference.clone()]);
+    assert_eq!(image.tags, [reference.as_str()]);
     let spec = ContainerSpec { image: reference.clone(), ..bench.spec("imported") };
     let id = bench.engine.create_container(&spec).await.expect("a container is made");
     assert!(bench.engine.path_exists(&id, "/etc/imported").await.expect("an answer"));

@@ -1,15 +1,15 @@
 //! What every engine must do, told once: the binary `fake` runs it against the stand-in and the binary `real` against
 //! an engine on this machine, so that neither the adapter nor the stand-in can drift from what engines do.
 
-mod archives;
-mod bench;
-mod commands;
-mod containers;
-mod events;
-mod images;
-mod volumes;
+pub(crate) mod archives;
+pub(crate) mod bench;
+pub(crate) mod commands;
+pub(crate) mod containers;
+pub(crate) mod events;
+pub(crate) mod images;
+pub(crate) mod volumes;
 
-pub(crate) use bench::{Bench, Kind, collect, text};
+pub(crate) use bench::{Bench, collect};
 pub(crate) use commands::SCRIPTS;
 
 /// Makes a test of each scenario. `$bench` is how a binary sets up its engine.

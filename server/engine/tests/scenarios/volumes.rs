@@ -48,8 +48,7 @@ pub(crate) async fn an_empty_volume_takes_the_images_files_unless_told_not_to(be
     for (no_copy, is_filled) in [(false, true), (true, false)] {
         let volume = bench.name(if no_copy { "empty" } else { "full" });
         bench.engine.create_volume(&volume, &[bench.label()]).await.expect("a volume is made");
-        let spec =
-            ContainerSpec { image: image.clone(), mounts: vec![mount(&volume, no_copy)], ..bench.spec("fills") };
+        let spec = ContainerSpec { image: image.clone(), mounts: vec![mount(&volume, no_copy)], ..bench.spec("fills") };
         let id = bench.engine.create_container(&spec).await.expect("a container is made");
         assert_eq!(bench.engine.path_exists(&id, "/data/file").await.expect("an answer"), is_filled, "{no_copy}");
         bench.engine.remove_container(&id).await.expect("the container goes");

@@ -1,6 +1,9 @@
 //! Builds: Dockerfiles read far enough to give an image its base, labels and environment, and to fail where a real
 //! build would.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+
 use serde_json::{Value, json};
 
 use super::files;
@@ -30,7 +33,8 @@ pub(super) fn build(engine: &Engine, query: &Query, context: &[u8]) -> Outcome {
         (!settings.build_failures.is_empty()).then(|| settings.build_failures.remove(0))
     };
     let mut said = Vec::new();
-    let built = engine.change(|world| run(world, query, &instructions, context, refused, &mut said));
+    let recipe = Recipe { query, instructions: &instructions, context: digest(context), entries: &entries, refused };
+    let built = engine.change(|world| recipe.run(world, &mut said));
     match built {
         Ok(image) => {
             let short = image["sha256:".len()..][..12].to_owned();
@@ -55,62 +59,105 @@ fn instructions(text: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-fn run(
-    world: &mut World,
-    query: &Query,
-    instructions: &[(String, String)],
-    context: &[u8],
+/// A build that has been asked for.
+struct Recipe<'a> {
+    query: &'a Query,
+    instructions: &'a [(String, String)],
+    entries: &'a [(String, files::Node)],
+    /// Digest of the context.
+    context: String,
+    /// Why it fails at its end, when a test wants it to.
     refused: Option<String>,
-    said: &mut Vec<Value>,
-) -> Result<String, String> {
-    let mut image = Image { arch: "amd64".to_owned(), ..Image::default() };
-    let mut stages: Vec<String> = Vec::new();
-    for (index, (name, rest)) in instructions.iter().enumerate() {
-        let step = format!("Step {}/{} : {name} {rest}\n", index + 1, instructions.len());
-        said.push(json!({ "stream": step }));
-        match name.as_str() {
-            "FROM" => {
-                let is_target = |stage: &String| stage == query.get("target");
-                if stages.last().is_some_and(is_target) {
+}
+
+impl Recipe<'_> {
+    /// Runs the instructions; gives the image's id or why there is none.
+    fn run(self, world: &mut World, said: &mut Vec<Value>) -> Result<String, String> {
+        let target = self.query.get("target");
+        let mut image = Image::default();
+        let mut stage = String::new();
+        let mut stages: BTreeMap<String, Image> = BTreeMap::new();
+        for (index, (name, rest)) in self.instructions.iter().enumerate() {
+            let step = format!("Step {}/{} : {name} {rest}\n", index + 1, self.instructions.len());
+            if name == "FROM" {
+                stages.insert(std::mem::take(&mut stage), image);
+                if !target.is_empty() && stages.contains_key(target) {
+                    image = stages.remove(target).unwrap_or_default();
                     break;
                 }
-                image = base(world, rest, &stages, image)?;
-                stages.push(
-                    rest.split_whitespace()
-                        .skip_while(|word| !word.eq_ignore_ascii_case("as"))
-                        .nth(1)
-                        .unwrap_or_default()
-                        .to_owned(),
-                );
+                said.push(json!({ "stream": step }));
+                image = base(world, rest, &stages)?;
+                stage = stage_name(rest);
+            } else {
+                said.push(json!({ "stream": step }));
+                self.apply(&mut image, name, rest)?;
             }
+            let layer = digest(format!("{index} {name} {rest}").as_bytes());
+            said.push(json!({ "stream": format!(" ---> {}\n", &layer[..12]) }));
+        }
+        if let Some(text) = self.refused {
+            return Err(text);
+        }
+        image.labels.extend(self.query.map("labels"));
+        image.tags.clear();
+        let recipe = format!("{}{:?}{:?}", self.context, image.labels, self.query.map("buildargs"));
+        image.id = format!("sha256:{}", digest(recipe.as_bytes()));
+        let id = image.id.clone();
+        images::add(world, image, self.query.get("t"), "tag");
+        Ok(id)
+    }
+
+    fn apply(&self, image: &mut Image, name: &str, rest: &str) -> Result<(), String> {
+        match name {
             "RUN" => exit_of(rest)?,
             "LABEL" => image.labels.extend(pairs(rest)),
             "ENV" => image.env.extend(pairs(rest).into_iter().map(|(key, value)| format!("{key}={value}"))),
+            "COPY" | "ADD" => self.copy(image, rest)?,
             _ => {}
         }
-        let layer = digest(format!("{index} {name} {rest}").as_bytes());
-        said.push(json!({ "stream": format!(" ---> {}\n", &layer[..12]) }));
+        Ok(())
     }
-    if let Some(text) = refused {
-        return Err(text);
+
+    /// Copies one file or directory of the context; what comes from another stage is left out.
+    fn copy(&self, image: &mut Image, rest: &str) -> Result<(), String> {
+        if rest.contains("--from=") {
+            return Ok(());
+        }
+        let words: Vec<&str> = rest.split_whitespace().filter(|word| !word.starts_with("--")).collect();
+        let [source, target] = words.as_slice() else { return Ok(()) };
+        let (from, to) = (files::normal(source), files::normal(target));
+        let mut is_found = false;
+        for (name, node) in self.entries {
+            let name = files::normal(name);
+            let Ok(inside) = Path::new(&name).strip_prefix(&from) else { continue };
+            is_found = true;
+            let inside = match inside.to_str() {
+                Some("") if target.ends_with('/') => name.rsplit('/').next().unwrap_or_default(),
+                inside => inside.unwrap_or_default(),
+            };
+            if node.kind.is_file() {
+                image.files.insert(files::normal(&format!("{to}/{inside}")), node.clone());
+            }
+        }
+        let missing =
+            format!("COPY failed: file not found in build context or excluded by .dockerignore: stat {source}");
+        if is_found { Ok(()) } else { Err(missing) }
     }
-    image.labels.extend(query.map("labels"));
-    image.tags.clear();
-    let recipe = format!("{}{:?}{:?}", digest(context), image.labels, query.map("buildargs"));
-    image.id = format!("sha256:{}", digest(recipe.as_bytes()));
-    let id = image.id.clone();
-    images::add(world, image, query.get("t"), "tag");
-    Ok(id)
+}
+
+fn stage_name(from: &str) -> String {
+    let mut words = from.split_whitespace().skip_while(|word| !word.eq_ignore_ascii_case("as"));
+    words.nth(1).unwrap_or_default().to_owned()
 }
 
 /// What a stage begins with: nothing, an earlier stage, or an image, fetched when it is not there.
-fn base(world: &mut World, from: &str, stages: &[String], before: Image) -> Result<Image, String> {
+fn base(world: &mut World, from: &str, stages: &BTreeMap<String, Image>) -> Result<Image, String> {
     let reference = from.split_whitespace().find(|word| !word.starts_with("--")).unwrap_or_default();
     if reference == "scratch" {
-        return Ok(Image { arch: "amd64".to_owned(), ..Image::default() });
+        return Ok(Image { arch: "amd64".to_owned(), size: 1 << 20, ..Image::default() });
     }
-    if stages.iter().any(|stage| stage == reference) {
-        return Ok(before);
+    if let Some(stage) = stages.get(reference) {
+        return Ok(stage.clone());
     }
     if images::find(world, reference).is_err() {
         images::pull(world, &images::normal(reference)).map_err(|refusal| refusal.message)?;

@@ -142,10 +142,11 @@ impl Session {
             Execution::Echoes { greeting } => {
                 self.write(output, 1, &greeting).await;
                 while let Some(piece) = self.read(input).await {
-                    if self.tty && piece.contains(&CTRL_D) {
+                    let end = piece.iter().position(|byte| self.tty && *byte == CTRL_D);
+                    self.write(output, 1, &piece[..end.unwrap_or(piece.len())]).await;
+                    if end.is_some() {
                         break;
                     }
-                    self.write(output, 1, &piece).await;
                 }
                 0
             }

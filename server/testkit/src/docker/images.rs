@@ -6,9 +6,8 @@ use super::files;
 use super::http::{Answer, Outcome, Query, Refusal, empty_answer, json_answer, message, refuse, stream_answer};
 use super::world::{Engine, Image, World, digest, has_labels};
 
-/// A reference with its tag said and the default registry's name left out.
+/// A reference with its tag said.
 pub(super) fn normal(reference: &str) -> String {
-    let reference = reference.trim_start_matches("docker.io/").trim_start_matches("library/");
     let last = reference.rsplit('/').next().unwrap_or(reference);
     if last.contains(':') || reference.contains('@') { reference.to_owned() } else { format!("{reference}:latest") }
 }
@@ -86,13 +85,13 @@ pub(super) fn create(engine: &Engine, query: &Query, body: &[u8]) -> Outcome {
         return import(engine, query, body);
     }
     let (name, tag) = (query.get("fromImage"), query.get("tag"));
-    let reference = if tag.is_empty() { normal(name) } else { format!("{}:{tag}", normal_name(name)) };
+    let reference = if tag.is_empty() { normal(name) } else { format!("{name}:{tag}") };
     let pulled = engine.change(|world| pull(world, &reference))?;
     let said = |id: &str, status: &str| message(&json!({ "id": id, "status": status }));
     let short = pulled["sha256:".len()..][..12].to_owned();
     let tag = reference.rsplit(':').next().unwrap_or_default().to_owned();
     let lines = vec![
-        said(&tag, &format!("Pulling from {}", normal_name(name))),
+        said(&tag, &format!("Pulling from {name}")),
         said(&short, "Pulling fs layer"),
         message(&json!({ "id": short, "status": "Downloading", "progressDetail": { "current": 1, "total": 2 } })),
         message(&json!({ "id": short, "status": "Downloading", "progressDetail": { "current": 2, "total": 2 } })),
@@ -101,10 +100,6 @@ pub(super) fn create(engine: &Engine, query: &Query, body: &[u8]) -> Outcome {
         message(&json!({ "status": format!("Status: Downloaded newer image for {reference}") })),
     ];
     Ok(stream_answer("application/json", futures::stream::iter(lines)))
-}
-
-fn normal_name(name: &str) -> &str {
-    name.trim_start_matches("docker.io/").trim_start_matches("library/")
 }
 
 /// Fetches an image from the registry and gives its id.

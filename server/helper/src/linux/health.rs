@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::error::Error;
-use crate::probe;
-use crate::root::Root;
+use crate::linux::error::Error;
+use crate::linux::probe;
+use crate::linux::root::Root;
 
 /// Below this an agent's build fails sooner or later with errors that do not name the cause.
 const MIN_FREE_MIB: u64 = 256;

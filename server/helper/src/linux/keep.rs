@@ -4,11 +4,11 @@ use std::ffi::OsString;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
-use crate::error::Error;
-use crate::root::Root;
-use crate::session_dir::{Listener, SessionDir};
-use crate::signals::{self, SIGINT, SIGTERM, SignalPipe};
-use crate::tools::{self, Tool};
+use crate::linux::error::Error;
+use crate::linux::root::Root;
+use crate::linux::session_dir::{Listener, SessionDir};
+use crate::linux::signals::{self, SIGINT, SIGTERM, SignalPipe};
+use crate::linux::tools::{self, Tool};
 
 /// How long claude may take to put its state away. Engines kill everything ten seconds after asking.
 const GRACE: Duration = Duration::from_secs(8);

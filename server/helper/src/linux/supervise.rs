@@ -11,9 +11,9 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags};
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus};
 
-use crate::error::Error;
-use crate::session_dir::SessionDir;
-use crate::signals::{self, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SignalPipe};
+use crate::linux::error::Error;
+use crate::linux::session_dir::SessionDir;
+use crate::linux::signals::{self, SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP, SignalPipe};
 
 /// Ending with an error this soon means that it did not really start.
 const EARLY: Duration = Duration::from_secs(10);

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
 
-use crate::error::Error;
+use crate::linux::error::Error;
 
 /// The manifest's own name in the volume.
 pub(crate) const FILE: &str = "manifest.json";

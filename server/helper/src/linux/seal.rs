@@ -6,9 +6,9 @@ use std::io::Write as _;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::error::Error;
-use crate::manifest::{self, FILE, FORMAT, Manifest};
-use crate::root::Root;
+use crate::linux::error::Error;
+use crate::linux::manifest::{self, FILE, FORMAT, Manifest};
+use crate::linux::root::Root;
 
 pub(crate) fn run(root: &Root, args: Vec<OsString>) -> Result<ExitCode, Error> {
     let root = manifest::root_argument("seal", root.path(), args)?;

@@ -10,7 +10,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use signal_hook::SigId;
 pub(crate) use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGTSTP};
 
-use crate::error::Error;
+use crate::linux::error::Error;
 
 /// Readable after one of its signals has arrived.
 #[derive(Debug)]

@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
-use crate::root::Root;
+use crate::linux::root::Root;
 
 /// Whether anyone may run the file; enough for choosing, the kernel decides when it is started.
 pub(crate) fn is_executable(path: &Path) -> bool {

@@ -9,12 +9,12 @@ use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 
-use crate::error::Error;
-use crate::root::Root;
-use crate::session_dir::SessionDir;
-use crate::surroundings::{self, Variables};
-use crate::tools::{self, Tool};
-use crate::{shell, terminal};
+use crate::linux::error::Error;
+use crate::linux::root::Root;
+use crate::linux::session_dir::SessionDir;
+use crate::linux::surroundings::{self, Variables};
+use crate::linux::tools::{self, Tool};
+use crate::linux::{shell, terminal};
 
 const CONFIG: &str = include_str!("tmux.conf");
 

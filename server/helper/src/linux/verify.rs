@@ -4,9 +4,9 @@ use std::ffi::OsString;
 use std::path::Path;
 use std::process::ExitCode;
 
-use crate::error::Error;
-use crate::manifest::{self, Entries, FILE, FORMAT, Manifest};
-use crate::root::Root;
+use crate::linux::error::Error;
+use crate::linux::manifest::{self, Entries, FILE, FORMAT, Manifest};
+use crate::linux::root::Root;
 
 pub(crate) fn run(root: &Root, args: Vec<OsString>) -> Result<ExitCode, Error> {
     let root = manifest::root_argument("verify", root.path(), args)?;
@@ -55,7 +55,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt as _;
 
     use super::*;
-    use crate::seal::seal;
+    use crate::linux::seal::seal;
 
     #[test]
     fn every_kind_of_difference_is_listed() {

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use rustix::event::{PollFd, PollFlags};
 use rustix::fs::{CWD, Mode, OFlags};
 
-use crate::error::Error;
+use crate::linux::error::Error;
 
 /// A directory that only this user can enter.
 #[derive(Debug, Clone)]
@@ -134,7 +134,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::signals;
+    use crate::linux::signals;
 
     fn directory() -> (tempfile::TempDir, SessionDir) {
         let parent = tempfile::tempdir().expect("temporary directory");

@@ -13,8 +13,8 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags};
 
-use crate::health::Check;
-use crate::signals;
+use crate::linux::health::Check;
+use crate::linux::signals;
 
 const MIB: u64 = 1 << 20;
 

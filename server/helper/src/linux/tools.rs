@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::error::Error;
-use crate::root::Root;
-use crate::surroundings;
+use crate::linux::error::Error;
+use crate::linux::root::Root;
+use crate::linux::surroundings;
 
 /// The loader's file name is fixed by each architecture's ABI.
 const LOADERS: [&str; 2] = ["ld-linux-x86-64.so.2", "ld-linux-aarch64.so.1"];

@@ -8,9 +8,9 @@ use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::Command;
 
-use crate::error::Error;
-use crate::root::Root;
-use crate::shell;
+use crate::linux::error::Error;
+use crate::linux::root::Root;
+use crate::linux::shell;
 
 /// Variables to set, by name.
 pub(crate) type Variables = Vec<(&'static str, OsString)>;

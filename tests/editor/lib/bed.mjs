@@ -1,0 +1,106 @@
+// Everything one suite needs: the editor with the packaged extension, directories of its own for Boxwood,
+// projects, an imitation of the Messages API, and the clearing away of it all.
+import { mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { homedir, tmpdir } from "node:os";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
+import { startMessagesApi } from "../../fakes/messages-api.mjs";
+import { hostAddress, removeAllOf } from "./docker.mjs";
+import { Editor } from "./editor.mjs";
+import { findProcesses, isAlive, kill, role, signal } from "./processes.mjs";
+import { until } from "./wait.mjs";
+
+const EXTENSION = fileURLToPath(new URL("../../../extension/", import.meta.url));
+
+/** Credential of the suites: as long as a real one, and worth nothing. */
+export const API_KEY = "sk-ant-api03-imitation-for-the-editor-tests";
+
+/** The package under test: BOXWOOD_VSIX, else the newest that `make package` left. */
+export async function packagedExtension() {
+  if (process.env.BOXWOOD_VSIX) return path.resolve(process.env.BOXWOOD_VSIX);
+  const names = (await readdir(EXTENSION)).filter((name) => name.endsWith(".vsix"));
+  const files = await Promise.all(names.map(async (name) => ({ name, at: (await stat(path.join(EXTENSION, name))).mtimeMs })));
+  const [newest] = files.sort((a, b) => b.at - a.at);
+  if (!newest) throw new Error("there is no packaged extension: run `make package`, or name one in BOXWOOD_VSIX");
+  return path.join(EXTENSION, newest.name);
+}
+
+export class Bed {
+  #projects = [];
+
+  constructor(root, editor, api, requests) {
+    this.root = root;
+    this.editor = editor;
+    this.api = api;
+    /** What the sandboxes asked of the model, oldest first. */
+    this.requests = requests;
+    this.marker = `BOXWOOD_RUNTIME_DIR=${path.join(root, "runtime")}`;
+  }
+
+  /** @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean}} options as in Editor.start */
+  static async start({ env = {}, hasEngine = true, ...options } = {}) {
+    const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
+    const requests = [];
+    const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, onRequest: (entry) => requests.push(entry) });
+    const cache = process.env.BOXWOOD_TESTBED_CACHE ?? path.join(homedir(), ".cache/boxwood-testbed");
+    const address = hasEngine ? await hostAddress() : "127.0.0.1";
+    try {
+      const editor = await Editor.start({
+        ...options,
+        root,
+        vsix: await packagedExtension(),
+        env: {
+          BOXWOOD_STATE_DIR: path.join(root, "state"),
+          BOXWOOD_RUNTIME_DIR: path.join(root, "runtime"),
+          BOXWOOD_CONFIG_DIR: path.join(root, "boxwood-config"),
+          // Shared by all runs: what is in it was downloaded and is checked by digest.
+          BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(cache, "boxwood"),
+          ANTHROPIC_BASE_URL: `http://${address}:${api.port}`,
+          ANTHROPIC_API_KEY: API_KEY,
+          ...env,
+        },
+      });
+      return new Bed(root, editor, api, requests);
+    } catch (error) {
+      await api.close();
+      await rm(root, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  /** A project directory with the given files. */
+  async project(name, files = { "README.md": `# ${name}\n` }) {
+    const folder = path.join(this.root, "projects", name);
+    this.#projects.push(folder);
+    for (const [file, text] of Object.entries(files)) {
+      await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
+      await writeFile(path.join(folder, file), text);
+    }
+    return folder;
+  }
+
+  open(options) {
+    return this.editor.open(options);
+  }
+
+  /** Process ids of this bed's `boxwood lsp` or `boxwood daemon`. */
+  processes(name) {
+    return findProcesses(this.marker, role(name));
+  }
+
+  /** The prompts that reached the model from sandboxes. */
+  modelRequests() {
+    return this.requests.filter((entry) => entry.method === "POST" && entry.path.startsWith("/v1/messages?"));
+  }
+
+  async stop() {
+    await this.editor.stop({ keepFiles: true });
+    for (const pid of findProcesses(this.marker, () => true)) signal(pid, "SIGTERM");
+    await until("the bed's processes to end", () => findProcesses(this.marker, () => true).length === 0, { timeout: 10_000 }).catch(async () => {
+      for (const pid of findProcesses(this.marker, () => true).filter(isAlive)) await kill(pid);
+    });
+    for (const project of this.#projects) await removeAllOf(project);
+    await this.api.close();
+    await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
+  }
+}
