@@ -49,7 +49,8 @@ package-only: server extension/node_modules/.package-lock.json
 	npm run --prefix extension package -- --target $(PLATFORM)
 
 images: build engine ## Builds the agent images and prints their sizes
-	@"$(boxwood)" image build --all
+	@for variant in slim python full rust; do "$(boxwood)" image build "$$variant"; done
+	@"$(boxwood)" image list
 
 ##@ Develop
 .PHONY: format generate check check-format check-lint check-unit check-generated check-licences check-absences check-scripts check-extension check-fakes check-portable

@@ -29,7 +29,7 @@ export interface Chosen {
 }
 
 /** The project to start in, and the session when a sandbox of it was named. */
-export async function chooseProject(app: App, target: Target): Promise<Result<Chosen>> {
+export async function chooseProject(app: App, target: Target, title: string): Promise<Result<Chosen>> {
   const named = target.sandboxId === undefined ? undefined : app.store.model.sandboxes.get(target.sandboxId);
   if (named) return ok({ project: named.project, session: named.session });
   if (target.project !== undefined) return ok({ project: target.project });
@@ -46,14 +46,14 @@ export async function chooseProject(app: App, target: Target): Promise<Result<Ch
       project: project.path,
     };
   });
-  const picked = await vscode.window.showQuickPick(items, { title: "Start Claude Sandbox", placeHolder: "Folder" });
+  const picked = await vscode.window.showQuickPick(items, { title, placeHolder: "Folder" });
   return picked ? ok({ project: picked.project }) : cancelled;
 }
 
 async function offerFolder(): Promise<Result<never>> {
   const open = "Open Folder";
   const chosen = await vscode.window.showInformationMessage(
-    "A sandbox works on a folder, and none is open in this window.",
+    "Claude works on a folder, and none is open in this window.",
     open,
   );
   if (chosen === open) await vscode.commands.executeCommand("vscode.openFolder");

@@ -10,6 +10,7 @@ import {
 import { eventMethod } from "./generated/protocol";
 import type { Connection, ConnectOptions } from "./server";
 
+const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 2_000;
 
 /** The files that the server has something to say about. */
@@ -50,7 +51,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     });
   };
   try {
-    await client.start();
+    await Promise.race([client.start(), tooLate(options.signal)]);
   } catch (error) {
     await end();
     throw error;
@@ -69,6 +70,18 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     },
     end,
   };
+}
+
+/** Rejects when a start is no longer wanted, or takes so long that it will not happen. */
+function tooLate(signal: AbortSignal): Promise<never> {
+  const limit = AbortSignal.any([signal, AbortSignal.timeout(START_TIMEOUT_MS)]);
+  return new Promise((_, reject) => {
+    const refuse = (): void => {
+      reject(new Error(signal.aborted ? "the start was called off" : "the server did not answer in time"));
+    };
+    if (limit.aborted) refuse();
+    else limit.addEventListener("abort", refuse, { once: true });
+  });
 }
 
 function silentChannel(): vscode.OutputChannel {

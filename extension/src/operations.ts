@@ -5,6 +5,7 @@ import {
   type MethodName,
   type Methods,
   type OperationEnd,
+  type OperationStarted,
   type RpcError,
 } from "./generated/protocol";
 import { cancelled, failed, ok, type Result } from "./result";
@@ -41,6 +42,9 @@ const KEPT_EVENTS = 500;
 const ASK_TIMES = 20;
 const ASK_AGAIN_MS = 1_500;
 
+/** How long a start may still be answered after it was cancelled. */
+const PATIENCE_MS = 3_000;
+
 interface Tracked {
   events: OperationEvent[];
   end?: OperationEnd;
@@ -74,8 +78,7 @@ export class Operations {
     options: FollowOptions,
   ): Promise<Result<Methods[M]["outcome"]>> {
     if (options.signal.aborted) return cancelled;
-    // Not given the signal: a start whose answer is lost would be an operation that nobody can cancel.
-    const started = await this.#server.request(method, params);
+    const started = await this.#started(method, params, options.signal);
     if (started.kind !== "ok") return started;
     const { operationId } = started.value;
     const settled = new AbortController();
@@ -94,6 +97,27 @@ export class Operations {
       settled.abort();
       this.#records.delete(operationId);
     }
+  }
+
+  /**
+   * The request is not given the signal: an operation whose start was cancelled but went through could be cancelled by
+   * nobody. When the answer does not come although the person has given up, it is cancelled whenever it does.
+   */
+  async #started(method: OperationMethod, params: object, signal: AbortSignal): Promise<Result<OperationStarted>> {
+    const answered = new AbortController();
+    const request = this.#server.request(method, params as Methods[typeof method]["params"]);
+    const isGivenUp = new Promise<"givenUp">((resolve) => {
+      onAbort(signal, answered.signal, () => {
+        setTimeout(resolve, PATIENCE_MS, "givenUp");
+      });
+    });
+    const first = await Promise.race([request, isGivenUp]);
+    answered.abort();
+    if (first !== "givenUp") return first;
+    void request.then((late) => {
+      if (late.kind === "ok") void this.#server.request(methods.cancel, late.value);
+    });
+    return cancelled;
   }
 
   #endByEvent(operationId: string, options: FollowOptions): Promise<Result<OperationEnd>> {

@@ -21,6 +21,8 @@ export interface Connection {
 export interface ConnectOptions {
   readonly command: string;
   readonly log: LogOutputChannel;
+  /** Aborted when the start is no longer wanted. */
+  readonly signal: AbortSignal;
   onEvent(event: unknown): void;
   /** Called once, when the process ends without having been asked to. */
   onClosed(): void;
@@ -47,6 +49,7 @@ export class Server implements Requests {
   #failures = 0;
   #startedAt = 0;
   #wake: (() => void) | undefined;
+  #attempt = new AbortController();
   #interest: readonly string[] = [];
   readonly #disposed = new AbortController();
 
@@ -67,15 +70,18 @@ export class Server implements Requests {
 
   /** Ends the process and starts it anew, forgetting earlier failures. */
   async restart(): Promise<Result<undefined>> {
-    this.#failures = 0;
+    // A start that hangs, or pauses, is what a restart is for.
+    this.#attempt.abort();
     this.#wake?.();
     await this.#starting;
     await this.#detach().end;
+    this.#failures = 0;
     return this.start();
   }
 
   async dispose(): Promise<void> {
     this.#disposed.abort();
+    this.#attempt.abort();
     await this.#starting;
     await this.#detach().end;
   }
@@ -127,13 +133,15 @@ export class Server implements Requests {
   async #startUntilGivenUp(): Promise<Result<Connection>> {
     const { store, log } = this.#options;
     this.#phase("connecting");
+    const attempt = new AbortController();
+    this.#attempt = attempt;
     for (;;) {
       const found = await this.#options.find();
       if (found.kind !== "ok") return this.#giveUp(found);
       this.#command = found.value;
       try {
-        const connection = await this.#connectOnce(found.value);
-        if (this.#disposed.signal.aborted) {
+        const connection = await this.#connectOnce(found.value, attempt.signal);
+        if (attempt.signal.aborted) {
           await connection.end();
           return cancelled;
         }
@@ -144,23 +152,25 @@ export class Server implements Requests {
         if (this.#interest.length > 0) void this.#sendInterest();
         return ok(connection);
       } catch (thrown) {
+        if (attempt.signal.aborted) return cancelled;
         log.error(`server not started: ${parseError(thrown).message}`);
         const pause = PAUSES_MS[this.#failures];
         this.#failures += 1;
         if (pause === undefined) return this.#giveUp(failed(this.#lost(parseError(thrown).message)));
         await this.#sleep(pause);
-        if (this.#disposed.signal.aborted) return cancelled;
+        if (attempt.signal.aborted) return cancelled;
       }
     }
   }
 
-  #connectOnce(command: string): Promise<Connection> {
+  #connectOnce(command: string, signal: AbortSignal): Promise<Connection> {
     const { store, log } = this.#options;
     let connection: Connection | undefined;
     let isClosed = false;
     const connecting = this.#options.connect({
       command,
       log,
+      signal,
       onEvent: (value) => {
         const event = parseEvent(value);
         if (!event) {

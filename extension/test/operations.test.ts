@@ -119,6 +119,24 @@ describe("cancelling", () => {
     expect(await result).toEqual({ kind: "cancelled" });
   });
 
+  it("does not hang when the start is not answered, and cancels it when it is", async () => {
+    vi.useFakeTimers();
+    let answer: (value: unknown) => void = () => undefined;
+    const abort = new AbortController();
+    const slow = () =>
+      new Promise((resolve) => {
+        answer = resolve;
+      });
+    const { result, server } = await run({ [methods.stop]: slow }, abort.signal);
+    await vi.advanceTimersByTimeAsync(10);
+    abort.abort();
+    await vi.advanceTimersByTimeAsync(5_000);
+    expect(await result).toEqual({ kind: "cancelled" });
+    answer({ operationId: "late" });
+    await settled();
+    expect(server.paramsOf(methods.cancel)).toEqual({ operationId: "late" });
+  });
+
   it("before the start starts nothing", async () => {
     const { result, server } = await run({ [methods.stop]: { ends: sandbox() } }, AbortSignal.abort());
     expect(await result).toEqual({ kind: "cancelled" });

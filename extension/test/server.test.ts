@@ -13,10 +13,18 @@ class Runs {
   readonly asked: { method: string; params: object }[] = [];
   ended = 0;
   failures = 0;
+  hangs = false;
   answer: () => Promise<unknown> = () => Promise.resolve([]);
 
   connect = (options: ConnectOptions): Promise<Connection> => {
     this.options.push(options);
+    if (this.hangs) {
+      return new Promise((_, reject) => {
+        options.signal.addEventListener("abort", () => {
+          reject(new Error("called off"));
+        });
+      });
+    }
     if (this.failures > 0) {
       this.failures -= 1;
       return Promise.reject(new Error("spawn failed"));
@@ -166,6 +174,16 @@ describe("a restart", () => {
     await server.start();
     expect(await server.restart()).toMatchObject({ kind: "ok" });
     expect([runs.ended, runs.options.length]).toEqual([1, 2]);
+  });
+
+  it("calls off a start that hangs", async () => {
+    runs.hangs = true;
+    const first = server.start();
+    await settled();
+    runs.hangs = false;
+    expect(await server.restart()).toMatchObject({ kind: "ok" });
+    expect(await first).toEqual({ kind: "cancelled" });
+    expect(store.model.server).toBe("running");
   });
 
   it("does not wait for a pause to pass", async () => {

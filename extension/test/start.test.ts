@@ -166,6 +166,15 @@ describe("Start Claude Sandbox", () => {
     expect(written).not.toContain("sk-secret-1");
   });
 
+  it("leaves out what the folder's own settings say, and says so once", async () => {
+    fake.settings.set("boxwood.hostLogin", { workspaceValue: true });
+    const opened = await inFolder();
+    await run(opened, "boxwood.start");
+    await run(opened, "boxwood.start");
+    expect(opened.server.paramsOf(methods.ensure)).toEqual({ project });
+    expect(fake.messages.map(({ message }) => message)).toEqual([expect.stringMatching(/^boxwood\.hostLogin: /)]);
+  });
+
   it("says what the server warns of", async () => {
     const opened = await inFolder({
       [methods.ensure]: { ends: { ...ensured, warnings: ["the disk is nearly full"] } },

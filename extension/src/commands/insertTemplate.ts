@@ -7,8 +7,10 @@ import { methods, type TemplateInfo, type TemplateInsertResult } from "../genera
 import { cancelled, done, type Result } from "../result";
 import { askOptions, type Options } from "../template";
 
+const TITLE = "Insert Devcontainer Template";
+
 export async function insertTemplate(app: App, target: Target): Promise<Result<unknown>> {
-  const chosen = await chooseProject(app, target);
+  const chosen = await chooseProject(app, target, TITLE);
   if (chosen.kind !== "ok") return chosen;
   const { project } = chosen.value;
   const templates = await app.server.request(methods.templates, {});
@@ -33,7 +35,7 @@ async function pickTemplate(templates: readonly TemplateInfo[]): Promise<Templat
     template,
   }));
   const picked = await vscode.window.showQuickPick(items, {
-    title: "Insert Devcontainer Template",
+    title: TITLE,
     placeHolder: "Template",
     matchOnDetail: true,
   });

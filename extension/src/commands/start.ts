@@ -8,11 +8,12 @@ import { operate } from "../progress";
 import { cancelled, type Result } from "../result";
 import { presentError } from "../errors";
 import { credentialsFrom, sandboxConfig } from "../settings";
+import { startText } from "../view/status";
 import { openTerminal } from "./attach";
 
 export async function start(app: App, target: Target): Promise<Result<unknown>> {
   if (!(await requireTrust("Starting a sandbox"))) return cancelled;
-  const chosen = await chooseProject(app, target);
+  const chosen = await chooseProject(app, target, startText);
   if (chosen.kind !== "ok") return chosen;
   return startIn(app, chosen.value);
 }

@@ -50,7 +50,8 @@ impl Context {
             None => std::env::current_dir(),
         };
         let invalid = |message: String| RpcError::new(ErrorCode::ProjectInvalid, message);
-        let path: PathBuf = path.map_err(|error| invalid("cannot tell the project directory".into()).caused_by(error))?;
+        let path: PathBuf =
+            path.map_err(|error| invalid("cannot tell the project directory".into()).caused_by(error))?;
         path.into_os_string()
             .into_string()
             .map_err(|path| invalid(format!("the path {} is not valid UTF-8", path.display())))

@@ -42,7 +42,9 @@ fn command_line(verb: Verb, context: &Context) -> ExitCode {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let outcome = match &runtime {
         Ok(runtime) => runtime.block_on(verbs::perform(verb, context)),
-        Err(error) => Err(RpcError::new(ErrorCode::Internal, "the system gives no resources to start").caused_by(error)),
+        Err(error) => {
+            Err(RpcError::new(ErrorCode::Internal, "the system gives no resources to start").caused_by(error))
+        }
     };
     // A thread may still wait for a key that is not for us.
     if let Ok(runtime) = runtime {

@@ -5,9 +5,7 @@ use std::time::Duration;
 
 use boxwood_protocol::event::SubscribeParams;
 use boxwood_protocol::params::HelloResult;
-use boxwood_protocol::{
-    ErrorCode, Event, MAX_REQUEST_BYTES, Method, RpcError, SUBSCRIBE_METHOD, UNSUBSCRIBE_METHOD,
-};
+use boxwood_protocol::{ErrorCode, Event, MAX_REQUEST_BYTES, Method, RpcError, SUBSCRIBE_METHOD, UNSUBSCRIBE_METHOD};
 use jsonrpsee::client_transport::ws::{Url, WsTransportClientBuilder};
 use jsonrpsee::core::client::{Client, ClientBuilder, ClientT as _, Error, SubscriptionClientT as _};
 use jsonrpsee::core::traits::ToRpcParams;

@@ -69,11 +69,7 @@ impl Connection {
 }
 
 /// Passes on an operation's events until it ends; `None` when the events stop before.
-async fn follow(
-    events: &mut Subscription<Event>,
-    id: &str,
-    on_event: &mut impl FnMut(&Event),
-) -> Option<OperationEnd> {
+async fn follow(events: &mut Subscription<Event>, id: &str, on_event: &mut impl FnMut(&Event)) -> Option<OperationEnd> {
     loop {
         let event = events.next().await?;
         match &event {

@@ -70,8 +70,9 @@ mod unix {
         let directory = &paths.runtime;
         if paths.socket().as_os_str().len() > LONGEST_SOCKET_PATH {
             let message = format!("the path of the socket, {}, is too long", paths.socket().display());
-            return Err(RpcError::new(ErrorCode::DaemonUnavailable, message)
-                .hint("set BOXWOOD_RUNTIME_DIR to a shorter path"));
+            return Err(
+                RpcError::new(ErrorCode::DaemonUnavailable, message).hint("set BOXWOOD_RUNTIME_DIR to a shorter path")
+            );
         }
         let mut builder = DirBuilder::new();
         builder.mode(0o700);

@@ -181,7 +181,7 @@ impl Operations {
         });
         match &error {
             Some(error) => {
-                tracing::warn!(?outcome, duration_ms, code = error.code.as_str(), %error, ?left_over, "ended")
+                tracing::warn!(?outcome, duration_ms, code = error.code.as_str(), %error, ?left_over, "ended");
             }
             None => tracing::info!(?outcome, duration_ms, "ended"),
         }

@@ -123,7 +123,7 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
         parse::<c::Hello>(&params).and_then(|params| hello(&params, &build)).map_err(|problem| object(&problem))
     })?;
     on::<c::Status>(m, |daemon, _| Ok(status(daemon)))?;
-    on::<c::StopDaemon>(m, |daemon, params| leave(daemon, params))?;
+    on::<c::StopDaemon>(m, |daemon, params| leave(daemon, &params))?;
 
     on::<c::Ensure>(m, ensure::ensure)?;
     on::<c::Refresh>(m, ensure::refresh)?;
@@ -233,7 +233,7 @@ fn status(daemon: &Daemon) -> DaemonStatus {
     }
 }
 
-fn leave(daemon: &Arc<Daemon>, params: DaemonStopParams) -> Result<Empty> {
+fn leave(daemon: &Arc<Daemon>, params: &DaemonStopParams) -> Result<Empty> {
     let running = daemon.operations.running();
     if running > 0 && !params.force {
         return Err(RpcError::new(ErrorCode::DaemonBusy, format!("{running} operation(s) are running")));

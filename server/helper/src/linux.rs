@@ -37,7 +37,8 @@ usage: boxwood-helper COMMAND
   seal [--root DIR]                   write manifest.json for a runtime volume
   verify [--root DIR]                 compare a runtime volume with its manifest.json, exit 1 on a difference
 
-Inside a session, Ctrl+] then d detaches; claude goes on working.";
+Inside a session, Ctrl+] then d detaches; claude goes on working. BOXWOOD_SESSION_DIR names another place than
+/tmp/boxwood-UID for what a session leaves there.";
 
 pub(crate) fn main() -> ExitCode {
     let mut args = std::env::args_os();

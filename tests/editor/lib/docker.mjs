@@ -1,5 +1,6 @@
 // What the engine itself says, asked through the docker client: the judge of what the editor shows.
 import { execFile } from "node:child_process";
+import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -27,11 +28,12 @@ export function stateOf(container) {
   return docker("inspect", "--format", "{{.State.Status}}", container);
 }
 
-/** An address of this machine that a container on the default network can reach. */
+/** An address of this machine that a container on the default network can reach: the bridge's own. */
 export async function hostAddress() {
-  const gateway = await docker("network", "inspect", "bridge", "--format", "{{(index .IPAM.Config 0).Gateway}}");
-  if (gateway === "") throw new Error("the engine's default network names no gateway; the imitation of the Messages API would not be reachable from a sandbox");
-  return gateway;
+  const bridge = await docker("network", "inspect", "bridge", "--format", '{{index .Options "com.docker.network.bridge.name"}}');
+  const address = networkInterfaces()[bridge]?.find(({ family }) => family === "IPv4")?.address;
+  if (!address) throw new Error(`the engine's bridge '${bridge}' has no address on this machine; sandboxes could not reach the imitation of the Messages API`);
+  return address;
 }
 
 export async function removeAllOf(project) {

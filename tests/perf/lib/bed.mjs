@@ -88,6 +88,12 @@ export class Bed {
     return (await this.boxwoodJson("daemon", "status")).pid;
   }
 
+  /** Filter for this bed's containers: every state directory has an id, which they carry. */
+  async label() {
+    const installation = await readFile(path.join(this.state, "installation"), "utf8");
+    return `label=dev.boxwood.installation=${installation.trim()}`;
+  }
+
   /** Removes everything that was made, by its id. The images and the runtime volume are shared and stay. */
   async clear() {
     const problems = [];
@@ -95,9 +101,7 @@ export class Bed {
     for (const id of this.#containers) await attempt(() => this.drop(id));
     await attempt(() => this.boxwood("daemon", "stop", "--force"));
     await attempt(async () => {
-      // Every state directory has an id, which its containers carry.
-      const installation = (await readFile(path.join(this.state, "installation"), "utf8")).trim();
-      const { stdout } = await this.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=dev.boxwood.installation=${installation}`);
+      const { stdout } = await this.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", await this.label());
       for (const id of stdout.split("\n").filter(Boolean)) await attempt(() => this.drop(id));
     });
     await attempt(() => rm(this.root, { recursive: true, force: true }));

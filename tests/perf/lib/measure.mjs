@@ -69,11 +69,16 @@ export function median(samples) {
   return sorted.length % 2 === 1 ? sorted[Math.floor(half)] : (sorted[half - 1] + sorted[half]) / 2;
 }
 
-/** Goes through `items`, `width` of them at a time. */
+/** Goes through `items`, `width` of them at a time. After a failure nothing more is begun, and what runs is waited for. */
 export async function inPool(items, width, work) {
   const left = items.values();
+  let problem;
   const worker = async () => {
-    for (const item of left) await work(item);
+    for (const item of left) {
+      if (problem) return;
+      await work(item).catch((error) => (problem ??= error));
+    }
   };
   await Promise.all(Array.from({ length: width }, worker));
+  if (problem) throw problem;
 }

@@ -1,21 +1,19 @@
 // Where the time of an operation goes, from the daemon's log: each step writes a line when it ends.
-import { readFile } from "node:fs/promises";
 import { median } from "./measure.mjs";
 
 /**
  * @param {string} log JSON lines
- * @param {{kind: string, through: string}} wanted only operations of this kind that went through this step
- * @returns {{step: string, median: number, samples: number[]}[]} milliseconds of each step, in order; `before` and
- *   `after` are what lies before the first step begins and after the last
+ * @param {{kind: string, through: string, project: string}} wanted only operations of this kind, for this project, that
+ *   went through this step
+ * @returns {{step: string, median: number, samples: number[]}[]} milliseconds of each step, in order
  */
-export function stepTimes(log, { kind, through }) {
+export function stepTimes(log, { kind, through, project }) {
   const operations = new Map();
   for (const line of log.split("\n").filter(Boolean)) {
-    const entry = JSON.parse(line);
-    const span = entry.span;
-    if (span?.kind !== kind || !["began", "step", "ended"].includes(entry.message)) continue;
-    const marks = operations.get(span.trace) ?? [];
-    operations.set(span.trace, [...marks, { name: entry.step ?? entry.message, at: microseconds(entry.timestamp) }]);
+    const { message, span, step, timestamp, project: subject } = JSON.parse(line);
+    if (span?.kind !== kind) continue;
+    if (message === "began" && subject === project) operations.set(span.trace, []);
+    if (["began", "step", "ended"].includes(message)) operations.get(span.trace)?.push({ name: step ?? message, at: microseconds(timestamp) });
   }
   const samples = new Map();
   for (const marks of operations.values()) {
@@ -26,11 +24,6 @@ export function stepTimes(log, { kind, through }) {
     }
   }
   return [...samples].map(([step, all]) => ({ step, median: median(all), samples: all }));
-}
-
-/** The current log; a run this short does not fill it. */
-export async function readSteps(file, wanted) {
-  return stepTimes(await readFile(file, "utf8"), wanted);
 }
 
 /** Date knows milliseconds only. */

@@ -7,9 +7,9 @@ use boxwood_protocol::Event;
 use boxwood_protocol::operation::Stream;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::Screen;
 use super::style::Style;
 use super::table::one_line;
-use super::Screen;
 
 /// What is over sooner needs no progress; showing it would only flicker.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(150);

@@ -84,7 +84,10 @@ mod windows {
 
     impl RawMode {
         pub(crate) fn enter() -> io::Result<Self> {
-            Err(io::Error::new(io::ErrorKind::Unsupported, "run this in a Linux shell of the Windows Subsystem for Linux"))
+            Err(io::Error::new(
+                io::ErrorKind::Unsupported,
+                "run this in a Linux shell of the Windows Subsystem for Linux",
+            ))
         }
     }
 

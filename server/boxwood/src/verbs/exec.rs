@@ -24,8 +24,9 @@ pub(super) async fn attach(arguments: AttachArguments, context: &Context) -> Out
         return Ok(0);
     }
     if !screen.is_interactive {
-        return Err(RpcError::new(ErrorCode::InvalidParams, "attaching needs a terminal, and this is none")
-            .hint("run a command with 'boxwood exec -- COMMAND', or ask Claude with 'boxwood exec -- claude -p QUESTION'"));
+        return Err(RpcError::new(ErrorCode::InvalidParams, "attaching needs a terminal, and this is none").hint(
+            "run a command with 'boxwood exec -- COMMAND', or ask Claude with 'boxwood exec -- claude -p QUESTION'",
+        ));
     }
     let connection = context.connect().await?;
     connect_terminal(&connection, context, &params, Wiring::Terminal).await

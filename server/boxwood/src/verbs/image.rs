@@ -24,7 +24,9 @@ pub(super) async fn image(verb: ImageVerb, context: &Context) -> Outcome {
         ImageVerb::List => {
             let images = connection.call::<Images>(&Empty {}).await?;
             if images.is_empty() {
-                context.screen.note("No image has been built yet. 'boxwood image build' builds one; so does 'boxwood start'.");
+                context
+                    .screen
+                    .note("No image has been built yet. 'boxwood image build' builds one; so does 'boxwood start'.");
             }
             context.screen.show(&images, |paint| words(&images, paint))?;
         }

@@ -7,8 +7,8 @@ use boxwood_protocol::sandbox::{Enforcement, SandboxDetail};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::list::{health, state};
 use super::Outcome;
+use super::list::{health, state};
 use crate::args::InspectArguments;
 use crate::context::Context;
 use crate::output::table::{Cell, fields, one_line};
@@ -72,7 +72,8 @@ fn words(detail: &SandboxDetail, paint: Paint, now: Timestamp) -> String {
     text.push_str("\nmounts\n");
     for mount in &detail.mounts {
         let mode = if mount.is_read_only { "read-only" } else { "writable " };
-        let source = if mount.source == mount.target { String::new() } else { format!(" from {}", one_line(&mount.source)) };
+        let source =
+            if mount.source == mount.target { String::new() } else { format!(" from {}", one_line(&mount.source)) };
         text.push_str(&format!("  {} {}{source}\n", paint.paint(Style::Dim, mode), one_line(&mount.target)));
     }
     if !detail.checks.is_empty() {

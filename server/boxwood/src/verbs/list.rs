@@ -34,7 +34,8 @@ fn words(sandboxes: &[SandboxInfo], paint: Paint, now: Timestamp) -> String {
     let rows: Vec<Vec<Cell>> = sandboxes
         .iter()
         .map(|sandbox| {
-            let image = if sandbox.is_outdated { format!("{} (outdated)", sandbox.image) } else { sandbox.image.clone() };
+            let image =
+                if sandbox.is_outdated { format!("{} (outdated)", sandbox.image) } else { sandbox.image.clone() };
             vec![
                 Cell::styled(Style::Head, &sandbox.id),
                 state(sandbox.state),

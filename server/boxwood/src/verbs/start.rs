@@ -80,7 +80,9 @@ async fn ensure(
         approve(connection, context, &params.project).await?;
     }
     let result = match context.run::<Ensure>(connection, params).await {
-        Err(error) if error.code == ErrorCode::ConfigApproval && context.screen.is_interactive && !context.screen.json => {
+        Err(error)
+            if error.code == ErrorCode::ConfigApproval && context.screen.is_interactive && !context.screen.json =>
+        {
             ask_for_approval(connection, context, &params.project).await?;
             context.run::<Ensure>(connection, params).await?
         }
@@ -140,4 +142,3 @@ pub(super) fn words(result: &EnsureResult, paint: Paint) -> String {
     }
     text
 }
-

@@ -58,11 +58,7 @@ pub(super) async fn stats(arguments: StatsArguments, context: &Context) -> Outco
 }
 
 /// The one that is named, the project's, or all that run.
-async fn which(
-    connection: &Connection,
-    context: &Context,
-    sandbox: Option<String>,
-) -> Result<Vec<String>, RpcError> {
+async fn which(connection: &Connection, context: &Context, sandbox: Option<String>) -> Result<Vec<String>, RpcError> {
     if sandbox.is_some() || context.global.project.is_some() || context.global.session.is_some() {
         let target = context.target(crate::args::TargetArguments { sandbox })?;
         let known = connection.call::<Inspect>(&target).await?.sandbox;

@@ -8,9 +8,7 @@ use boxwood_protocol::params::HelloResult;
 use boxwood_protocol::{
     EVENT_METHOD, ErrorCode, MAX_REQUEST_BYTES, PROTOCOL_VERSION, RpcError, SUBSCRIBE_METHOD, UNSUBSCRIBE_METHOD,
 };
-use jsonrpsee::server::{
-    RpcModule, Server, ServerConfig, ServerHandle, serve_with_graceful_shutdown, stop_channel,
-};
+use jsonrpsee::server::{RpcModule, Server, ServerConfig, ServerHandle, serve_with_graceful_shutdown, stop_channel};
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
@@ -80,8 +78,11 @@ impl FakeDaemon {
                     () = stopping.cancelled() => break,
                     () = killing.cancelled() => return,
                 };
-                let serving =
-                    serve_with_graceful_shutdown(stream, builder.clone().build(module.clone(), stop.clone()), stop.clone().shutdown());
+                let serving = serve_with_graceful_shutdown(
+                    stream,
+                    builder.clone().build(module.clone(), stop.clone()),
+                    stop.clone().shutdown(),
+                );
                 let killing = killing.clone();
                 tokio::spawn(async move {
                     tokio::select! {
@@ -146,7 +147,8 @@ fn object(error: &RpcError) -> ErrorObjectOwned {
 pub const OPERATION: &str = "00000000000000000000000000000001";
 
 fn end(outcome: &str, rest: Value) -> Value {
-    let mut end = json!({ "operationId": OPERATION, "kind": "ensure", "outcome": outcome, "durationMs": 1, "leftOver": [] });
+    let mut end =
+        json!({ "operationId": OPERATION, "kind": "ensure", "outcome": outcome, "durationMs": 1, "leftOver": [] });
     end.as_object_mut().expect("object").extend(rest.as_object().expect("object").clone());
     end
 }
@@ -155,10 +157,13 @@ fn end(outcome: &str, rest: Value) -> Value {
 fn script(project: &str) -> (Vec<Value>, Value) {
     let progress = json!({ "type": "operationProgress", "operationId": OPERATION, "step": "image", "message": "building", "done": 0, "total": 2 });
     let output = json!({ "type": "operationOutput", "operationId": OPERATION, "stream": "log", "text": "a line" });
-    let foreign = json!({ "type": "operationOutput", "operationId": "f".repeat(32), "stream": "log", "text": "another's" });
+    let foreign =
+        json!({ "type": "operationOutput", "operationId": "f".repeat(32), "stream": "log", "text": "another's" });
     let unknown = json!({ "type": "ofALaterVersion" });
     let end = match project {
-        "/fails" => end("failed", json!({ "error": RpcError::new(ErrorCode::ImageFailed, "no"), "leftOver": ["a volume"] })),
+        "/fails" => {
+            end("failed", json!({ "error": RpcError::new(ErrorCode::ImageFailed, "no"), "leftOver": ["a volume"] }))
+        }
         _ => end("ok", json!({ "result": { "ready": project } })),
     };
     (vec![foreign, progress, unknown, output], end)
@@ -209,7 +214,13 @@ fn module(state: &Arc<State>) -> RpcModule<Arc<State>> {
     });
     // These two answer late or never.
     let waited = module.register_async_method("boxwood/operation/wait", |_, state, _| async move {
-        let project = state.calls.lock().expect("calls").iter().rev().find_map(|(_, params)| params["project"].as_str().map(str::to_owned));
+        let project = state
+            .calls
+            .lock()
+            .expect("calls")
+            .iter()
+            .rev()
+            .find_map(|(_, params)| params["project"].as_str().map(str::to_owned));
         let project = project.unwrap_or_default();
         if project == "/slow" {
             state.cancel.cancelled().await;

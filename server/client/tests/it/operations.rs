@@ -93,9 +93,11 @@ async fn cancelling_asks_the_daemon_and_waits_for_the_end() {
         };
         let (result, ()) = tokio::join!(running, cancelling);
         assert_eq!(result.map_err(|error| error.code), Err(ErrorCode::Cancelled));
-        assert!(fake.calls().iter().any(|(method, params)| {
-            method == "boxwood/operation/cancel" && params["operationId"] == OPERATION
-        }));
+        assert!(
+            fake.calls()
+                .iter()
+                .any(|(method, params)| { method == "boxwood/operation/cancel" && params["operationId"] == OPERATION })
+        );
     }
 }
 

@@ -258,7 +258,11 @@ impl Work {
             let problem = error::engine("start the container", &cause);
             // The number is Linux's RLIMIT_NOFILE: an engine without the capability for it cannot go above its own limit.
             let is_limit = problem.causes.iter().any(|cause| cause.contains("rlimit type 7"));
-            if is_limit { problem.hint("this engine allows fewer open files; set 'nofile' lower, for example to 4096") } else { problem }
+            if is_limit {
+                problem.hint("this engine allows fewer open files; set 'nofile' lower, for example to 4096")
+            } else {
+                problem
+            }
         })
     }
 

@@ -229,14 +229,20 @@ fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 /// Engines number containers and sandboxes carry trace ids; neither matters for "as it was".
 fn same(before: &Everything, after: &Everything, what: &str) {
     let names = |everything: &Everything| {
-        let containers: Vec<_> = everything.0.containers.iter().map(|(name, c)| (name.clone(), c.state.clone())).collect();
+        let containers: Vec<_> =
+            everything.0.containers.iter().map(|(name, c)| (name.clone(), c.state.clone())).collect();
         (containers, everything.0.volumes.clone())
     };
     assert_eq!(names(before), names(after), "the engine after {what}");
     let paths = |everything: &Everything| everything.1.keys().cloned().collect::<Vec<_>>();
     assert_eq!(paths(before), paths(after), "the files after {what}");
     let project = |everything: &Everything| {
-        everything.1.iter().filter(|(path, _)| path.to_string_lossy().contains("/project")).map(|(_, c)| c.clone()).collect::<Vec<_>>()
+        everything
+            .1
+            .iter()
+            .filter(|(path, _)| path.to_string_lossy().contains("/project"))
+            .map(|(_, c)| c.clone())
+            .collect::<Vec<_>>()
     };
     assert_eq!(project(before), project(after), "the project after {what}");
 }
@@ -275,8 +281,7 @@ async fn a_failure_or_a_cancel_at_any_step_leaves_everything_as_it_was() {
                     let what = format!("{} with {way:?} {moment:?} {}", list.name, step.name());
                     world.daemon.settled().await;
                     let before = world.everything();
-                    let saboteur =
-                        Saboteur { wrong: Some((step, moment, way)), repeats: true, ..Saboteur::default() };
+                    let saboteur = Saboteur { wrong: Some((step, moment, way)), repeats: true, ..Saboteur::default() };
                     let end = world.play((list.steps)(), saboteur).await;
                     let expected = if way == Way::Fail { OutcomeKind::Failed } else { OutcomeKind::Cancelled };
                     assert_eq!((end.outcome, end.left_over.len()), (expected, 0), "{what}: {end:?}");
@@ -300,15 +305,16 @@ async fn what_cannot_be_undone_is_told_and_the_next_start_of_the_daemon_undoes_i
             world.daemon.settled().await;
             let before = world.everything();
             let what = format!("{} whose undo fails after {}", list.name, step.name());
-            let saboteur = Saboteur {
-                wrong: Some((step, Moment::After, Way::Fail)),
-                undo_fails: true,
-                ..Saboteur::default()
-            };
+            let saboteur =
+                Saboteur { wrong: Some((step, Moment::After, Way::Fail)), undo_fails: true, ..Saboteur::default() };
             let end = world.play((list.steps)(), saboteur.clone()).await;
             assert_eq!(end.outcome, OutcomeKind::Failed, "{what}");
             let undone = saboteur.undone.lock().expect("not poisoned").len();
-            assert_eq!(end.left_over.len(), undone, "{what}: each is told, and one that fails does not stop the others");
+            assert_eq!(
+                end.left_over.len(),
+                undone,
+                "{what}: each is told, and one that fails does not stop the others"
+            );
             assert!(world.daemon.journals().read_dir().expect("there").next().is_some(), "{what}: the journal is kept");
             // As after kill -9: another daemon on the same state.
             let (again, watcher) = open(&world.engine, world.directory.path()).await;

@@ -55,7 +55,7 @@ pub(crate) fn of_tmux(root: &Root) -> Variables {
     vec![("LOCPATH", root.lib().join("locale").into())]
 }
 
-/// The musl build has no ripgrep of its own that works everywhere; the bundled one is on `PATH`.
+/// Claude's documentation asks for another ripgrep than its own on musl; the bundled one is on `PATH`.
 pub(crate) fn of_musl_claude(root: &Root) -> Variables {
     let mut variables: Variables = vec![("USE_BUILTIN_RIPGREP", "0".into())];
     // Only a claude that needs C++ libraries brings this directory: the variable reaches every program it starts.

@@ -1,0 +1,84 @@
+//! The engine's own view, through its own client.
+
+use std::process::{Command, Stdio};
+
+use serde_json::Value;
+
+/// Runs the client and gives what it printed, without the last line break.
+///
+/// # Panics
+/// When it fails.
+#[must_use]
+#[track_caller]
+pub fn docker<S: AsRef<std::ffi::OsStr>>(args: impl IntoIterator<Item = S>) -> String {
+    let args: Vec<_> = args.into_iter().map(|arg| arg.as_ref().to_owned()).collect();
+    try_docker(&args).unwrap_or_else(|words| panic!("docker {args:?}: {words}"))
+}
+
+/// The same; a failure gives what the client said.
+///
+/// # Errors
+/// When the client fails.
+///
+/// # Panics
+/// When there is no client.
+pub fn try_docker<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Result<String, String> {
+    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().expect("there is a docker client");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim_end().to_owned();
+    if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+}
+
+/// What the engine knows of a container; [`None`] when there is none.
+///
+/// # Panics
+/// When the client prints no JSON.
+#[must_use]
+pub fn inspect(container: &str) -> Option<Value> {
+    let text = try_docker(&["container", "inspect", container]).ok()?;
+    let mut all: Vec<Value> = serde_json::from_str(&text).expect("the engine speaks JSON");
+    all.pop()
+}
+
+/// Ids of the containers, also ended ones, that fit a filter.
+#[must_use]
+pub fn containers(filter: &str) -> Vec<String> {
+    lines(&docker(["ps", "--all", "--quiet", "--no-trunc", "--filter", filter]))
+}
+
+/// Names of the volumes that fit a filter.
+#[must_use]
+pub fn volumes(filter: &str) -> Vec<String> {
+    lines(&docker(["volume", "ls", "--quiet", "--filter", filter]))
+}
+
+/// Ids of the tagged images that fit a filter.
+#[must_use]
+pub fn images(filter: &str) -> Vec<String> {
+    lines(&docker(["image", "ls", "--quiet", "--no-trunc", "--filter", filter, "--filter", "dangling=false"]))
+}
+
+/// The address at which containers on the default network reach this machine.
+#[must_use]
+pub fn gateway() -> String {
+    docker(["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"])
+}
+
+/// Sees to it that the small image without glibc is there.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn ensure_musl_image() -> &'static str {
+    const NAME: &str = "boxwood-test-musl";
+    if try_docker(&["image", "inspect", NAME]).is_err() {
+        let definition = crate::world::repository().join("images/test/musl.Dockerfile");
+        let file = std::fs::File::open(&definition).expect("the image's definition is there");
+        let built = Command::new("docker").args(["build", "--tag", NAME, "-"]).stdin(file).output();
+        let built = built.expect("there is a docker client");
+        assert!(built.status.success(), "{NAME}: {}", String::from_utf8_lossy(&built.stderr));
+    }
+    NAME
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}

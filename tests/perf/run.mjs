@@ -1,0 +1,92 @@
+// Measures Boxwood beside docker and the devcontainer CLI, in one run, and prints ratios. README.md says how.
+//
+// Never fails for being slow: a machine that does other things would decide that. It fails when something does not work.
+import { mkdir, writeFile } from "node:fs/promises";
+import { cpus, loadavg, totalmem } from "node:os";
+import path from "node:path";
+import { Bed, REPOSITORY } from "./lib/bed.mjs";
+import { comparison, figure, operationTable, stepTable } from "./lib/report.mjs";
+import { account, cold, hello, idle, many, warm } from "./lib/scenarios.mjs";
+import { stepTimes } from "./lib/steps.mjs";
+
+const isSmoke = process.argv.includes("--smoke");
+const usual = process.env.FULL ? 30 : 10;
+const rounds = count("BOXWOOD_PERF_RUNS", isSmoke ? 2 : usual);
+const sandboxes = count("BOXWOOD_PERF_SANDBOXES", isSmoke ? 6 : 50);
+
+function count(name, otherwise) {
+  const value = Number(process.env[name] ?? otherwise);
+  if (!Number.isInteger(value) || value < 1) throw new Error(`${name} is a whole number from 1 up`);
+  return value;
+}
+
+const say = (line) => process.stderr.write(`perf: ${line}\n`);
+
+async function measure(bed) {
+  const began = new Date().toISOString();
+  const load = loadavg()[0];
+  const mine = await bed.project("mine");
+  say("starting a first sandbox, which builds what is missing");
+  const { sandbox } = await bed.boxwoodJson("start", mine, "--detach");
+  const theirs = await bed.project("theirs", sandbox.image);
+  const setting = { rounds, sandboxes, mine, theirs, image: sandbox.image };
+  const rows = [];
+  for (const [name, scenario] of Object.entries({ warm, cold, idle, hello, many })) {
+    say(`${name}, ${rounds} rounds`);
+    rows.push(...(await scenario(bed, setting)));
+  }
+  const { operations, log } = await account(bed);
+  const steps = stepTimes(log, { kind: "ensure", through: "create", project: mine });
+  const engine = (await bed.docker("version", "--format", "{{.Server.Version}}")).stdout;
+  const machine = { processors: cpus().length, model: cpus()[0].model, memoryBytes: totalmem(), engine, node: process.version, loadBefore: load, loadAfter: loadavg()[0] };
+  return { began, rounds, sandboxes, machine, image: sandbox.image, rows, steps, operations };
+}
+
+function print({ machine, rows, steps, operations, image }) {
+  const whole = steps.reduce((sum, { median }) => sum + median, 0);
+  const coldStart = rows.find(({ what }) => what === "start, no container").ours.median;
+  const text = `
+${comparison(rows)}
+
+${rounds} rounds in turn, medians, in brackets the 90th percentile. Image ${image}, engine ${machine.engine}, ${machine.processors} processors, load ${figure(machine.loadBefore)} before and ${figure(machine.loadAfter)} after.
+
+Where the time of a start without a container goes, by the daemon's log:
+
+${stepTable(steps, whole)}
+
+${figure(whole)} ms in the daemon; the other ${figure(coldStart - whole)} ms of ${figure(coldStart)} ms are the command's process and the conversation.
+
+All operations of this run, as \`boxwood stats --operations\` tells:
+
+${operationTable(operations)}
+`;
+  process.stdout.write(text);
+}
+
+const bed = await Bed.create();
+let isClearing = false;
+async function clear() {
+  if (isClearing) return [];
+  isClearing = true;
+  return bed.clear();
+}
+for (const signal of ["SIGINT", "SIGTERM"]) {
+  process.once(signal, () => {
+    say(`${signal}: clearing away`);
+    clear().finally(() => process.exit(1));
+  });
+}
+
+let problems;
+try {
+  const result = await measure(bed);
+  print(result);
+  const artifacts = path.join(REPOSITORY, "artifacts");
+  await mkdir(artifacts, { recursive: true });
+  await writeFile(path.join(artifacts, "perf.json"), `${JSON.stringify(result, null, 2)}\n`);
+  say("written to artifacts/perf.json");
+} finally {
+  problems = await clear();
+}
+for (const problem of problems) say(`could not be cleared away: ${problem.message}`);
+process.exitCode = problems.length > 0 ? 1 : 0;
