@@ -105,7 +105,7 @@ export class Operations {
    */
   async #started(method: OperationMethod, params: object, signal: AbortSignal): Promise<Result<OperationStarted>> {
     const answered = new AbortController();
-    const request = this.#server.request(method, params as Methods[typeof method]["params"]);
+    const request = this.#server.request(method, params);
     const isGivenUp = new Promise<"givenUp">((resolve) => {
       onAbort(signal, answered.signal, () => {
         setTimeout(resolve, PATIENCE_MS, "givenUp");

@@ -135,30 +135,30 @@ export class Server implements Requests {
     this.#phase("connecting");
     const attempt = new AbortController();
     this.#attempt = attempt;
+    const isCalledOff = (): boolean => attempt.signal.aborted;
     for (;;) {
       const found = await this.#options.find();
       if (found.kind !== "ok") return this.#giveUp(found);
       this.#command = found.value;
       try {
         const connection = await this.#connectOnce(found.value, attempt.signal);
-        if (attempt.signal.aborted) {
+        if (isCalledOff()) {
           await connection.end();
           return cancelled;
         }
-        this.#connection = connection;
         this.#startedAt = Date.now();
         if (store.model.server !== "running") this.#phase("running");
         log.info(`server started: ${found.value}`);
         if (this.#interest.length > 0) void this.#sendInterest();
         return ok(connection);
       } catch (thrown) {
-        if (attempt.signal.aborted) return cancelled;
+        if (isCalledOff()) return cancelled;
         log.error(`server not started: ${parseError(thrown).message}`);
         const pause = PAUSES_MS[this.#failures];
         this.#failures += 1;
         if (pause === undefined) return this.#giveUp(failed(this.#lost(parseError(thrown).message)));
         await this.#sleep(pause);
-        if (attempt.signal.aborted) return cancelled;
+        if (isCalledOff()) return cancelled;
       }
     }
   }
@@ -177,6 +177,8 @@ export class Server implements Requests {
           log.warn("an event of an unknown kind was left out");
           return;
         }
+        // What a process that was given up still says is not about the next one.
+        if (connection && connection !== this.#connection) return;
         // The first snapshot may come before the start has been noticed here.
         if (store.model.server === "connecting" && !isClosed) this.#phase("running");
         store.dispatch(event);
@@ -189,6 +191,7 @@ export class Server implements Requests {
     return connecting.then((value) => {
       if (isClosed) throw new Error("the server ended as soon as it had started");
       connection = value;
+      if (!signal.aborted) this.#connection = value;
       return value;
     });
   }

@@ -176,6 +176,15 @@ describe("a restart", () => {
     expect([runs.ended, runs.options.length]).toEqual([1, 2]);
   });
 
+  it("does not listen to the one before", async () => {
+    await server.start();
+    await server.restart();
+    runs.options[0]?.onEvent(snapshot(sandbox()));
+    expect(store.model.sandboxes.size).toBe(0);
+    runs.options[1]?.onEvent(snapshot(sandbox()));
+    expect(store.model.sandboxes.size).toBe(1);
+  });
+
   it("calls off a start that hangs", async () => {
     runs.hangs = true;
     const first = server.start();

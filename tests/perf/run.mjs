@@ -36,7 +36,7 @@ async function measure(bed) {
     rows.push(...(await scenario(bed, setting)));
   }
   const { operations, log } = await account(bed);
-  const steps = stepTimes(log, { kind: "ensure", through: "create", project: mine });
+  const steps = stepTimes(log, { kind: "ensure", through: "create", project: mine }, rounds);
   const engine = (await bed.docker("version", "--format", "{{.Server.Version}}")).stdout;
   const machine = { processors: cpus().length, model: cpus()[0].model, memoryBytes: totalmem(), engine, node: process.version, loadBefore: load, loadAfter: loadavg()[0] };
   return { began, rounds, sandboxes, machine, image: sandbox.image, rows, steps, operations };

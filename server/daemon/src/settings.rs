@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use boxwood_core::config::{self, ImageSource, Resolved};
+use boxwood_core::config::{self, ConfigError, ImageSource, Resolved};
 use boxwood_core::content_hash;
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::{ConfigReport, ConfigSource, SandboxConfig};
@@ -37,7 +37,7 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
             .to_owned(),
         );
     }
-    let resolved = config::resolve(&effective).map_err(|cause| invalid(&file, &cause.to_string()))?;
+    let resolved = config::resolve(&effective).map_err(|cause| blame(paths, &file, &sources, &cause))?;
     let widens = config::widens(&own);
     let content_hash = is_there.then(|| approval_hash(project, &file, &own));
     let is_approved = widens.is_empty()
@@ -133,6 +133,23 @@ fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
     }
     let Some(text) = files::read(path)? else { return Ok(None) };
     config::parse(&text).map(Some).map_err(|cause| invalid(path, &cause.to_string()))
+}
+
+/// Names the layer that a refused value comes from.
+fn blame(paths: &Paths, file: &Path, sources: &BTreeMap<String, ConfigSource>, cause: &ConfigError) -> RpcError {
+    let source = match cause {
+        ConfigError::Value { setting, .. } => sources.get(*setting).copied(),
+        ConfigError::Syntax(_) => None,
+    };
+    match source {
+        Some(ConfigSource::User) => invalid(&paths.user_config(), &cause.to_string()),
+        Some(ConfigSource::Project) => invalid(file, &cause.to_string()),
+        Some(ConfigSource::Request | ConfigSource::Default) | None => {
+            RpcError::new(ErrorCode::ConfigInvalid, "a setting of this request is not valid")
+                .caused_by(cause)
+                .hint("correct the command-line option or the editor setting of that name")
+        }
+    }
 }
 
 fn invalid(file: &Path, reason: &str) -> RpcError {

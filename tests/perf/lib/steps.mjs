@@ -5,9 +5,10 @@ import { median } from "./measure.mjs";
  * @param {string} log JSON lines
  * @param {{kind: string, through: string, project: string}} wanted only operations of this kind, for this project, that
  *   went through this step
+ * @param {number} last how many of these, counted from the end
  * @returns {{step: string, median: number, samples: number[]}[]} milliseconds of each step, in order
  */
-export function stepTimes(log, { kind, through, project }) {
+export function stepTimes(log, { kind, through, project }, last) {
   const operations = new Map();
   for (const line of log.split("\n").filter(Boolean)) {
     const { message, span, step, timestamp, project: subject } = JSON.parse(line);
@@ -15,9 +16,9 @@ export function stepTimes(log, { kind, through, project }) {
     if (message === "began" && subject === project) operations.set(span.trace, []);
     if (["began", "step", "ended"].includes(message)) operations.get(span.trace)?.push({ name: step ?? message, at: microseconds(timestamp) });
   }
+  const isWanted = (marks) => marks.some(({ name }) => name === through) && marks.at(-1).name === "ended";
   const samples = new Map();
-  for (const marks of operations.values()) {
-    if (!marks.some(({ name }) => name === through) || marks.at(-1).name !== "ended") continue;
+  for (const marks of [...operations.values()].filter(isWanted).slice(-last)) {
     for (let index = 1; index < marks.length; index += 1) {
       const name = marks[index].name === "ended" ? "after the last step" : marks[index].name;
       samples.set(name, [...(samples.get(name) ?? []), (marks[index].at - marks[index - 1].at) / 1000]);

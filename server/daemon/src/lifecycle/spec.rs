@@ -38,6 +38,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) overlays: &'a [Overlay],
     /// The host's certificate authorities on the host.
     pub(crate) certificates: Option<&'a str>,
+    /// List of users on the host, when the image's lacks the person.
+    pub(crate) passwd: Option<&'a str>,
     pub(crate) installation: &'a str,
     pub(crate) config_hash: &'a str,
     pub(crate) trace: &'a str,
@@ -175,6 +177,7 @@ fn mounts(parts: &Parts<'_>, workspace: &str) -> Vec<Mount> {
         bind(parts.identity.project.clone(), workspace.to_owned(), false),
     ];
     mounts.extend(parts.certificates.map(|source| bind(source.to_owned(), CERTIFICATES.to_owned(), true)));
+    mounts.extend(parts.passwd.map(|source| bind(source.to_owned(), "/etc/passwd".to_owned(), true)));
     mounts.extend(parts.overlays.iter().map(|overlay| {
         let source = std::path::Path::new(&parts.identity.project).join(&overlay.path);
         bind(source.to_string_lossy().into_owned(), format!("{workspace}/{}", overlay.path), overlay.read_only)

@@ -15,7 +15,7 @@ use crate::error::{self, Result};
 use crate::files;
 use crate::journal::Journal;
 use crate::lifecycle::{overlay, spec, verify};
-use crate::materials::{self, image::Image, runtime::Runtime};
+use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
 use crate::seeding;
 use crate::settings::Settings;
@@ -37,7 +37,7 @@ pub(crate) struct Work {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) overlays: Vec<Overlay>,
     pub(crate) workspace: String,
-    pub(crate) materials: Option<(Image, Runtime)>,
+    pub(crate) materials: Option<Materials>,
     /// Id of the container that is worked on.
     pub(crate) container: Option<String>,
     pub(crate) warnings: Vec<String>,
@@ -186,11 +186,12 @@ impl Work {
             self.container = Some(id);
             return Ok(());
         }
-        let (Some(settings), Some((image, runtime))) = (&self.settings, &self.materials) else {
+        let (Some(settings), Some(Materials { image, interior, runtime })) = (&self.settings, &self.materials) else {
             return Err(error::internal("nothing to make a container from"));
         };
         let home = self.daemon.records.home(&self.identity.id);
         let certificates = self.daemon.certificates.bundle(&self.daemon.paths)?;
+        let passwd = interior::write_passwd(&self.daemon.paths.sandbox(&self.identity.id), interior, self.daemon.user)?;
         let hash = settings.hash(&settings.image_content(materials::image::agent_hash), &runtime.claude_version);
         let spec = spec::container(&spec::Parts {
             identity: &self.identity,
@@ -204,6 +205,7 @@ impl Work {
             home: &home.to_string_lossy(),
             overlays: &self.overlays,
             certificates: certificates.as_deref(),
+            passwd: passwd.as_deref(),
             installation: &self.daemon.installation,
             config_hash: &hash,
             trace: &self.journal.trace,

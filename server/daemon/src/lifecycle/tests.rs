@@ -17,7 +17,7 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::steps::Work;
 use crate::lifecycle::{carry_out, ensure};
-use crate::materials::{image::Image, runtime::Runtime};
+use crate::materials::{Materials, image::Image, interior::Interior, runtime::Runtime};
 use crate::operations::{Handle, Subject};
 use crate::{repair, watcher};
 
@@ -133,7 +133,7 @@ impl World {
         std::fs::write(project.join(".git/config"), "[core]\n").expect("written");
         let (daemon, watcher) = open(&engine, directory.path()).await;
         let (adapter, _) = daemon.link.engine().await.expect("an engine");
-        adapter.create_volume(&materials().1.volume, &[]).await.expect("made");
+        adapter.create_volume(&materials().runtime.volume, &[]).await.expect("made");
         Self { engine, daemon, directory, watcher }
     }
 
@@ -207,11 +207,12 @@ async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>, tokio::tas
     (daemon, watcher)
 }
 
-fn materials() -> (Image, Runtime) {
-    (
-        Image { id: IMAGE.to_owned(), reference: IMAGE.to_owned(), env: Vec::new() },
-        Runtime { volume: "boxwood-runtime-test".to_owned(), claude_version: "1.0.0".to_owned() },
-    )
+fn materials() -> Materials {
+    Materials {
+        interior: Interior::default(),
+        image: Image { id: IMAGE.to_owned(), reference: IMAGE.to_owned(), env: Vec::new() },
+        runtime: Runtime { volume: "boxwood-runtime-test".to_owned(), claude_version: "1.0.0".to_owned() },
+    }
 }
 
 fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {

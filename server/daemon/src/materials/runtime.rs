@@ -16,7 +16,6 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::spec::{HELPER, RUNTIME};
 use crate::lifecycle::verify;
-use crate::materials::image::Image;
 use crate::materials::{base, build, package};
 use crate::operations::Handle;
 use crate::{files, sys};
@@ -57,34 +56,6 @@ struct Recipe {
     hash: String,
     helper: Vec<u8>,
     tools: String,
-}
-
-/// Which C library an image has; looked up once per image, without running it.
-pub(crate) async fn libc_of(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, image: &Image) -> Result<Libc> {
-    let path = daemon.paths.cache.join("libc.json");
-    let mut known: BTreeMap<String, bool> = files::read_json(&path).unwrap_or_default();
-    if let Some(is_musl) = known.get(&image.id) {
-        return Ok(if *is_musl { Libc::Musl } else { Libc::Glibc });
-    }
-    let spec = ContainerSpec {
-        image: image.id.clone(),
-        ..bare(daemon, "probe", &format!("boxwood-probe-{}", &sys::trace_id()[..12]))
-    };
-    let id = engine.create_container(&spec).await.map_err(|cause| error::engine("look into the image", &cause))?;
-    let found = async {
-        for loader in ["/lib/ld-musl-x86_64.so.1", "/lib/ld-musl-aarch64.so.1"] {
-            if engine.path_exists(&id, loader).await? {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-    .await;
-    engine.remove_container(&id).await.map_err(|cause| error::engine("remove the probe", &cause))?;
-    let is_musl = found.map_err(|cause: EngineError| error::engine("look into the image", &cause))?;
-    known.insert(image.id.clone(), is_musl);
-    files::write_json(&path, &known)?;
-    Ok(if is_musl { Libc::Musl } else { Libc::Glibc })
 }
 
 /// The volume for a C library, filled unless it is.
@@ -158,7 +129,7 @@ pub(crate) fn helper(arch: &str) -> Result<Vec<u8>> {
 }
 
 /// A container that only holds something, for the engine to look at or to run once.
-fn bare(daemon: &Daemon, role: &str, name: &str) -> ContainerSpec {
+pub(crate) fn bare(daemon: &Daemon, role: &str, name: &str) -> ContainerSpec {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     ContainerSpec {
         name: name.to_owned(),

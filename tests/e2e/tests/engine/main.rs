@@ -1,1 +1,19 @@
+//! The product on a real engine, as a person uses it: through the command line, one isolated world per test.
+//!
+//! Tests named `alone_…` change what others on the engine see, and get it to themselves.
+
+mod absent_engine;
+mod apart;
+mod claude;
+mod clashes;
+mod command_line;
+mod commands;
+mod container;
+mod crashes;
+mod disk;
+mod images;
+mod interrupted;
 mod lifecycle;
+mod paths;
+mod prune;
+mod terminal;
