@@ -17,12 +17,8 @@ const STOP_TIMEOUT_MS = 2_000;
 const documents = ["**/.boxwood/sandbox.jsonc", "**/devcontainer.json", "**/.devcontainer.json"];
 
 export async function connect(options: ConnectOptions): Promise<Connection> {
-  let isOver = false;
-  const over = (): void => {
-    if (isOver) return;
-    isOver = true;
-    options.onClosed();
-  };
+  let isEnding = false;
+  let isClosed = false;
   const clientOptions: LanguageClientOptions = {
     documentSelector: documents.map((pattern) => ({ scheme: "file", pattern })),
     outputChannel: options.log,
@@ -34,8 +30,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     errorHandler: {
       error: () => ({ action: ErrorAction.Continue, handled: true }),
       closed: () => {
-        over();
-        return { action: CloseAction.DoNotRestart, handled: true };
+        isClosed = true;
+        if (!isEnding) options.onClosed();
+        return { action: CloseAction.DoNotRestart, handled: true, message: "The server process has ended." };
       },
     },
   };
@@ -44,7 +41,9 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     options.onEvent(event);
   });
   const end = async (): Promise<void> => {
-    isOver = true;
+    isEnding = true;
+    // The client notes the loss of a connection only after it has told of it.
+    if (isClosed) await new Promise((resolve) => setImmediate(resolve));
     // A server that does not stop in time, or had not started, is left to the client's own clean-up.
     await client.dispose(STOP_TIMEOUT_MS).catch((error: unknown) => {
       options.log.debug(`the server did not stop by itself: ${String(error)}`);

@@ -3,15 +3,12 @@
 // A process that ends is started again, after pauses that grow, until it has failed too often in a row. Requests made
 // meanwhile wait. A request made after that tries once more, so no command is stuck behind an old failure.
 import type { LogOutputChannel } from "vscode";
-import { type MethodName, type Methods, type RpcError } from "./generated/protocol";
+import { subscribeMethod, type MethodName, type Methods, type RpcError } from "./generated/protocol";
 import type { ServerPhase } from "./model";
 import type { Requests } from "./operations";
 import { cancelled, done, failed, ok, type Result } from "./result";
 import type { Store } from "./store";
 import { parseError, parseEvent } from "./wire";
-
-/** The daemon's method to say which sandboxes' figures are wanted; `boxwood lsp` keeps one subscription per editor. */
-export const subscribeMethod = "boxwood/events/subscribe";
 
 export interface Connection {
   request(method: string, params: object, signal?: AbortSignal): Promise<unknown>;

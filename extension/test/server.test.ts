@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import * as vscode from "vscode";
-import { methods } from "../src/generated/protocol";
+import { methods, subscribeMethod } from "../src/generated/protocol";
 import { failed, ok, type Result } from "../src/result";
-import { Server, subscribeMethod, type Connection, type ConnectOptions } from "../src/server";
+import { Server, type Connection, type ConnectOptions } from "../src/server";
 import { Store } from "../src/store";
 import { fake } from "./fake/vscode";
 import { rpcError, sandbox, settled, snapshot } from "./harness";

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from "vitest";
 import type { MarkdownString, ThemeIcon } from "vscode";
 import { SandboxTree } from "../src/tree";
 import { StatusBar } from "../src/statusBar";
-import { subscribeMethod } from "../src/server";
+import { subscribeMethod } from "../src/generated/protocol";
 import { fake, window as fakeWindow } from "./fake/vscode";
 import { engine, openWindow, operation, sandbox, settled, snapshot } from "./harness";
 

@@ -27,7 +27,7 @@ async function measure(bed) {
   const load = loadavg()[0];
   const mine = await bed.project("mine");
   say("starting a first sandbox, which builds what is missing");
-  const { sandbox } = await bed.boxwoodJson("start", mine, "--detach");
+  const sandbox = await bed.firstStart(mine);
   const theirs = await bed.project("theirs", sandbox.image);
   const setting = { rounds, sandboxes, mine, theirs, image: sandbox.image };
   const rows = [];
@@ -63,7 +63,7 @@ ${operationTable(operations)}
   process.stdout.write(text);
 }
 
-const bed = await Bed.create();
+const bed = await Bed.create("perf");
 let isClearing = false;
 async function clear() {
   if (isClearing) return [];

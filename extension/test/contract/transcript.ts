@@ -3,8 +3,15 @@
 // A transcript is a list of `{ direction: "toServer" | "fromServer", message }` with JSON-RPC messages, taken from the
 // standard streams of `boxwood lsp` or from the daemon's socket. Names are held against the generated table, and every
 // parameter, result and event against the generated types, by the compiler itself.
-import { errorNumbers, eventMethod, methods, type ErrorCode, type MethodName } from "../../src/generated/protocol";
-import { subscribeMethod } from "../../src/server";
+import {
+  errorNumbers,
+  eventMethod,
+  methods,
+  subscribeMethod,
+  type ErrorCode,
+  type MethodName,
+} from "../../src/generated/protocol";
+
 import { eventFields, isRecord, parseEvent } from "../../src/wire";
 import type { TypedValue } from "./types";
 

@@ -65,19 +65,21 @@ pub(crate) enum ColorChoice {
 pub(crate) enum Verb {
     /// Bring the project's sandbox to life and attach to Claude in it.
     Start(StartArguments),
-    /// Attach to Claude in a running sandbox; its keys Ctrl+] d leave it working.
+    /// Attach to Claude in a running sandbox; Ctrl+] d leaves it working.
     Attach(AttachArguments),
     /// Run a command in a running sandbox.
+    #[command(override_usage = "boxwood exec [OPTIONS] [SANDBOX] -- <COMMAND>...")]
     Exec(ExecArguments),
     /// Bring the project's sandbox to life and run a command in it.
+    #[command(override_usage = "boxwood run [OPTIONS] -- <COMMAND>...")]
     Run(RunArguments),
     /// Stop a sandbox; its workspace and state stay.
     Stop(TargetArguments),
     /// Stop and start a sandbox.
     Restart(TargetArguments),
-    /// Make a sandbox's container anew from its image and configuration; workspace and state stay.
+    /// Make a sandbox's container anew; workspace and state stay.
     Refresh(RefreshArguments),
-    /// Remove a sandbox; conversations stay on disk unless --purge-state is given.
+    /// Remove a sandbox; its conversations stay on disk.
     #[command(visible_alias = "rm")]
     Remove(RemoveArguments),
     /// List the sandboxes.
@@ -353,3 +355,6 @@ pub(crate) enum DaemonVerb {
         force: bool,
     },
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,11 +68,19 @@ impl Connection {
     }
 }
 
-/// Passes on an operation's events until it ends; `None` when the events stop before.
+/// Passes on an operation's events until it ends; `None` when its end may have been among events that were lost.
 async fn follow(events: &mut Subscription<Event>, id: &str, on_event: &mut impl FnMut(&Event)) -> Option<OperationEnd> {
+    let mut has_begun = false;
     loop {
         let event = events.next().await?;
         match &event {
+            // The first one begins the subscription; another one stands for events that were lost.
+            Event::Snapshot { operations, .. } => {
+                if has_begun && !operations.iter().any(|operation| operation.operation_id == id) {
+                    return None;
+                }
+                has_begun = true;
+            }
             Event::OperationEnded { end } if end.operation_id == id => return Some(end.clone()),
             Event::OperationProgress { operation_id, .. } | Event::OperationOutput { operation_id, .. }
                 if operation_id == id =>

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::link::{Find, Link};
+use crate::materials::helper::Helpers;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::records::{Records, installation};
@@ -39,6 +40,7 @@ pub(crate) struct Daemon {
     pub(crate) records: Records,
     pub(crate) certificates: Certificates,
     pub(crate) feeds: Feeds,
+    pub(crate) helpers: Helpers,
     pub(crate) clients: watch::Sender<u32>,
     pub(crate) began: Instant,
     pub(crate) leave: CancellationToken,
@@ -62,6 +64,7 @@ impl Daemon {
             records: Records::new(paths.clone()),
             certificates: Certificates::of_host(),
             feeds: Feeds::default(),
+            helpers: Helpers::open(),
             clients: watch::channel(0).0,
             began: Instant::now(),
             leave: CancellationToken::new(),
@@ -123,7 +126,7 @@ impl Daemon {
 
     /// Takes in every container as it now is, without waiting for the engine's events.
     #[cfg(test)]
-    pub(crate) async fn settled(&self) {
+    pub(crate) async fn settled(self: &Arc<Self>) {
         let (engine, _) = self.link.engine().await.expect("an engine");
         crate::watcher::look(self, &engine, &crate::watcher::ours(self)).await.expect("looked");
     }

@@ -9,7 +9,7 @@ use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorReport, ProjectPa
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
-use crate::materials::{base, package, runtime};
+use crate::materials::{base, package};
 use crate::operations::Subject;
 use crate::{project, settings, sys};
 
@@ -151,7 +151,7 @@ async fn helper(daemon: &Arc<Daemon>) -> DoctorCheck {
         Ok((_, info)) => info.arch,
         Err(_) => std::env::consts::ARCH.to_owned(),
     };
-    match runtime::helper(sys::node_arch(&arch)) {
+    match daemon.helpers.program(sys::node_arch(&arch)) {
         Ok(helper) => check("helper", title, CheckStatus::Ok, format_bytes(helper.len() as u64), None),
         Err(problem) => from_error("helper", title, &problem),
     }

@@ -1,11 +1,10 @@
-//! What the daemon does first: finish undoing what a killed one left half done.
+//! What the daemon does first, and whenever the engine comes back: finish undoing what was left half done.
 
 use std::sync::Arc;
 
 use boxwood_core::identity::Identity;
 use boxwood_core::labels;
 use boxwood_engine::Engine;
-use boxwood_protocol::Event;
 use boxwood_protocol::config::SandboxConfig;
 
 use crate::daemon::Daemon;
@@ -15,7 +14,10 @@ use crate::operations::Subject;
 
 /// Undoes every interrupted operation and removes containers that only held something for a moment.
 pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
-    let journals = Journal::interrupted(&daemon.journals());
+    let running = daemon.operations.list_running();
+    let is_running = |journal: &Journal| running.iter().any(|operation| operation.operation_id == journal.trace);
+    let mut journals = Journal::interrupted(&daemon.journals());
+    journals.retain(|journal| !is_running(journal));
     if !journals.is_empty() {
         let (daemon_, engine_) = (Arc::clone(daemon), Arc::clone(engine));
         let started = daemon.operations.start("repair", Subject::default(), move |handle| async move {
@@ -53,6 +55,9 @@ pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
         });
         let _ = daemon.operations.wait(&started.operation_id).await;
     }
+    if daemon.operations.running() > 0 {
+        return;
+    }
     for role in ["probe", "fill", "verify"] {
         let filter = [labels::equals(labels::ROLE, role), labels::equals(labels::INSTALLATION, &daemon.installation)];
         for container in engine.list_containers(&filter).await.unwrap_or_default() {
@@ -61,5 +66,4 @@ pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
             }
         }
     }
-    daemon.hub.tell(Event::EngineChanged { engine: daemon.link.status() });
 }

@@ -54,7 +54,7 @@ pub(crate) async fn serve(daemon: &Arc<Daemon>, mut listener: Listener, build: S
         let service = builder.clone().build(module.clone(), stop.clone());
         tokio::spawn(converse(Counted::new(stream, daemon), service, stop.clone()));
     }
-    drop(listener);
+    drop((listener, stop));
     let _ = handle.stop();
     let _ = tokio::time::timeout(PARTING, handle.stopped()).await;
     Ok(())
@@ -282,9 +282,10 @@ async fn subscribe(
             return Ok(());
         }
     };
-    let sink = pending.accept().await?;
-    let interest = Interest::new(&daemon, wanted.stats.clone());
+    // Listen before answering: a client that has the answer may start something that ends at once.
     let mut events = daemon.hub.listen();
+    let interest = Interest::new(&daemon, wanted.stats.clone());
+    let sink = pending.accept().await?;
     daemon.registry.ready().await;
     send(&sink, &snapshot(&daemon)).await?;
     loop {

@@ -5,19 +5,19 @@ use std::sync::Arc;
 use boxwood_core::labels;
 use boxwood_engine::{Engine, EngineError};
 use boxwood_protocol::config::Lifetime;
-use boxwood_protocol::sandbox::SandboxState;
+use boxwood_protocol::sandbox::{Health, SandboxState};
 use futures::StreamExt as _;
 
 use crate::daemon::Daemon;
+use crate::lifecycle::verify;
 use crate::{error, repair};
 
 /// Follows the engine until the daemon leaves.
 pub(crate) async fn run(daemon: Arc<Daemon>) {
-    let mut is_repaired = false;
     loop {
         match daemon.link.connect().await {
             Ok((engine, _)) => {
-                if let Err(problem) = follow(&daemon, engine, &mut is_repaired).await {
+                if let Err(problem) = follow(&daemon, engine).await {
                     tracing::warn!(%problem, "lost the engine");
                     daemon.link.lost(&problem.to_string());
                 }
@@ -34,14 +34,12 @@ pub(crate) fn ours(daemon: &Daemon) -> Vec<String> {
     vec![labels::equals(labels::INSTALLATION, &daemon.installation), labels::equals(labels::ROLE, "sandbox")]
 }
 
-async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>, is_repaired: &mut bool) -> Result<(), EngineError> {
+async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), EngineError> {
     let filter = ours(daemon);
     // Listen before looking, so that nothing that happens in between is missed.
     let mut events = engine.events(&filter).await?;
-    if !*is_repaired {
-        repair::run(daemon, &engine).await;
-        *is_repaired = true;
-    }
+    // Also after the engine was away: what could not be undone without it is undone now.
+    repair::run(daemon, &engine).await;
     look(daemon, &engine, &filter).await?;
     daemon.registry.set_ready();
     while let Some(event) = events.next().await {
@@ -65,7 +63,18 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>, is_repaired: &mut
     Err(EngineError::Broken("its events ended".to_owned()))
 }
 
-pub(crate) async fn look(daemon: &Daemon, engine: &Arc<dyn Engine>, filter: &[String]) -> Result<(), EngineError> {
+/// Asks a sandbox that was running before this daemon whether it is well, instead of waiting for the engine's next check.
+async fn check(daemon: Arc<Daemon>, engine: Arc<dyn Engine>, sandbox_id: String) {
+    let Some(known) = daemon.registry.get(&sandbox_id) else { return };
+    if let Ok(checks) = verify::check(engine.as_ref(), &known.detail.id).await
+        && let Ok(detail) = engine.inspect_container(&known.detail.id).await
+    {
+        daemon.registry.verified(&detail, checks);
+        daemon.registry.update(detail);
+    }
+}
+
+pub(crate) async fn look(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, filter: &[String]) -> Result<(), EngineError> {
     let containers = engine.list_containers(filter).await?;
     let ids: Vec<String> = containers.iter().map(|container| container.id.clone()).collect();
     let details = futures::future::join_all(ids.iter().map(|id| engine.inspect_container(id))).await;
@@ -74,7 +83,10 @@ pub(crate) async fn look(daemon: &Daemon, engine: &Arc<dyn Engine>, filter: &[St
             Ok(detail) => {
                 let is_outdated = daemon.is_outdated(&detail);
                 daemon.registry.outdated(&detail.id, is_outdated);
-                daemon.registry.update(detail);
+                let info = daemon.registry.update(detail);
+                if info.health == Health::Starting {
+                    tokio::spawn(check(Arc::clone(daemon), Arc::clone(engine), info.id));
+                }
             }
             Err(cause) if cause.is_not_found() => {}
             Err(cause) => {

@@ -4,6 +4,7 @@
 //! operation: it answers [`OperationStarted`] at once and the operation's end carries an `X`.
 
 use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
 use ts_rs::TS;
 
 use crate::config::{ApproveParams, ConfigReport};
@@ -28,7 +29,19 @@ pub trait Method {
     type Outcome: Serialize + DeserializeOwned + Send + 'static;
 }
 
-/// What the generators know of a method.
+/// Reads a value as a type of the contract and writes it again, without what the type does not know.
+pub type Check = fn(&Value) -> serde_json::Result<Value>;
+
+/// The [`Check`] for `T`.
+///
+/// # Errors
+///
+/// When the value is no `T`.
+pub fn check<T: Serialize + DeserializeOwned>(value: &Value) -> serde_json::Result<Value> {
+    serde_json::to_value(T::deserialize(value)?)
+}
+
+/// What generators and checks know of a method.
 #[derive(Debug, Clone)]
 pub struct MethodInfo {
     /// Name on the wire.
@@ -43,6 +56,12 @@ pub struct MethodInfo {
     pub result: fn(&ts_rs::Config) -> String,
     /// TypeScript name of what the operation ends with, when the method starts one.
     pub outcome: Option<fn(&ts_rs::Config) -> String>,
+    /// Reads and writes the parameters.
+    pub check_params: Check,
+    /// Reads and writes the direct answer.
+    pub check_result: Check,
+    /// Reads and writes what the operation ends with, or the direct answer when the method starts none.
+    pub check_outcome: Check,
 }
 
 macro_rules! contract {
@@ -66,6 +85,9 @@ macro_rules! contract {
             params: <$params as TS>::name,
             result: <$result as TS>::name,
             outcome: contract!(@info $($outcome)?),
+            check_params: check::<$params>,
+            check_result: check::<$result>,
+            check_outcome: check::<contract!(@outcome $result $(, $outcome)?)>,
         }),+];
     };
     (@outcome $result:ty) => { $result };

@@ -218,7 +218,7 @@ fn editor_setting(property: &Value, definitions: &Value, order: usize) -> Value 
     let description = property.get("description").cloned().unwrap_or_default();
     setting.insert("markdownDescription".into(), description);
     setting.insert("order".into(), json!(order + 10));
-    setting.insert("scope".into(), "machine-overridable".into());
+    setting.insert("scope".into(), "machine".into());
     let reference = property
         .get("anyOf")
         .and_then(|any| any.get(0))

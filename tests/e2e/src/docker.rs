@@ -57,10 +57,17 @@ pub fn images(filter: &str) -> Vec<String> {
     lines(&docker(["image", "ls", "--quiet", "--no-trunc", "--filter", filter, "--filter", "dangling=false"]))
 }
 
-/// The address at which containers on the default network reach this machine.
+/// The address at which containers on the default network reach this machine: their default route.
+///
+/// # Panics
+/// When they have none.
 #[must_use]
 pub fn gateway() -> String {
-    docker(["network", "inspect", "--format", "{{(index .IPAM.Config 0).Gateway}}", "bridge"])
+    let table = docker(["run", "--rm", "debian:bookworm-slim", "cat", "/proc/net/route"]);
+    let routes = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let hexadecimal = routes.filter(|route| route.get(1) == Some(&"00000000")).find_map(|route| u32::from_str_radix(route.get(2)?, 16).ok());
+    // The kernel writes the address in the byte order of the machine.
+    std::net::Ipv4Addr::from(hexadecimal.expect("containers have a default route").to_ne_bytes()).to_string()
 }
 
 /// Sees to it that the small image without glibc is there.

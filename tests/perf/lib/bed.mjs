@@ -10,16 +10,20 @@ import { run } from "./measure.mjs";
 export const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
 const BOXWOOD = process.env.BOXWOOD_BIN ?? path.join(process.env.CARGO_TARGET_DIR ?? path.join(REPOSITORY, "target"), "release/boxwood");
 
+const LONGEST_BUILD_MS = 1_800_000;
+
 /** A person's login would be written into every sandbox, and has no place in a measurement. */
 const LOGIN = ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"];
 
 export class Bed {
   /** Ids of containers that belong to no sandbox. */
   #containers = new Set();
+  #devcontainers = new Set();
 
-  static async create() {
+  /** @param {string} name what the directory's name tells of its purpose */
+  static async create(name) {
     const bed = new Bed();
-    bed.root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-perf-")));
+    bed.root = await realpath(await mkdtemp(path.join(tmpdir(), `boxwood-test-${name}-`)));
     bed.state = path.join(bed.root, "state");
     const kept = Object.entries(process.env).filter(([name]) => !LOGIN.includes(name));
     bed.environment = {
@@ -40,6 +44,7 @@ export class Bed {
     await mkdir(folder, { recursive: true });
     await writeFile(path.join(folder, "README.md"), `# ${name}\n`);
     if (image) {
+      this.#devcontainers.add(folder);
       await mkdir(path.join(folder, ".devcontainer"));
       // Rewriting the image for the person's id would be work that the rivals need not do.
       const devcontainer = { image, updateRemoteUserUID: false };
@@ -55,6 +60,13 @@ export class Bed {
   /** Milliseconds and output of the program under test. */
   boxwood(...args) {
     return run(this.boxwoodCommand(...args), { cwd: this.root, env: this.environment });
+  }
+
+  /** Starts a sandbox, which may build the image and fill the runtime volume first. */
+  async firstStart(folder) {
+    const options = { cwd: this.root, env: this.environment, timeout: LONGEST_BUILD_MS };
+    const { stdout } = await run(this.boxwoodCommand("start", folder, "--detach", "--json"), options);
+    return JSON.parse(stdout).sandbox;
   }
 
   async boxwoodJson(...args) {
@@ -94,16 +106,19 @@ export class Bed {
     return `label=dev.boxwood.installation=${installation.trim()}`;
   }
 
+  async #dropAll(filter) {
+    const { stdout } = await this.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", filter);
+    for (const id of stdout.split("\n").filter(Boolean)) await this.drop(id);
+  }
+
   /** Removes everything that was made, by its id. The images and the runtime volume are shared and stay. */
   async clear() {
     const problems = [];
     const attempt = (work) => work().catch((error) => problems.push(error));
     for (const id of this.#containers) await attempt(() => this.drop(id));
     await attempt(() => this.boxwood("daemon", "stop", "--force"));
-    await attempt(async () => {
-      const { stdout } = await this.docker("ps", "--all", "--quiet", "--no-trunc", "--filter", await this.label());
-      for (const id of stdout.split("\n").filter(Boolean)) await attempt(() => this.drop(id));
-    });
+    await attempt(async () => this.#dropAll(await this.label()));
+    for (const folder of this.#devcontainers) await attempt(() => this.#dropAll(`label=devcontainer.local_folder=${folder}`));
     await attempt(() => rm(this.root, { recursive: true, force: true }));
     return problems;
   }

@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 
 /** Longest that any one command may take, milliseconds: what hangs is a failure, not a measurement. */
-const LONGEST_MS = 600_000;
+const LONGEST_MS = 120_000;
 
 /**
  * Runs a command to its end.

@@ -9,8 +9,11 @@ export class LanguageServer {
   #input = Buffer.alloc(0);
   #waiting = new Map();
   #last = 0;
+  #onMessage;
 
-  constructor([program, ...args], options) {
+  /** @param {(direction: "toServer" | "fromServer", message: object) => void} onMessage sees every message as it passes */
+  constructor([program, ...args], options, onMessage = () => {}) {
+    this.#onMessage = onMessage;
     this.#child = spawn(program, args, { ...options, stdio: ["pipe", "pipe", "ignore"] });
     this.ended = new Promise((resolve) => this.#child.on("close", resolve));
     const broken = (why) => this.#waiting.forEach(({ reject }) => reject(new Error(`${program}: ${why}`)));
@@ -31,15 +34,24 @@ export class LanguageServer {
         how(value);
       };
       this.#waiting.set(id, { resolve: settle(resolve), reject: settle(reject) });
-      const body = JSON.stringify({ jsonrpc: "2.0", id, method, params });
-      this.#child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
+      this.#send({ jsonrpc: "2.0", id, method, params });
     });
+  }
+
+  notify(method, params) {
+    this.#send({ jsonrpc: "2.0", method, params });
   }
 
   /** The server leaves at the end of its input. */
   async close() {
     this.#child.stdin.end();
     await this.ended;
+  }
+
+  #send(message) {
+    const body = JSON.stringify(message);
+    this.#onMessage("toServer", JSON.parse(body));
+    this.#child.stdin.write(`Content-Length: ${Buffer.byteLength(body)}\r\n\r\n${body}`);
   }
 
   #take(bytes) {
@@ -52,8 +64,9 @@ export class LanguageServer {
       if (this.#input.length < whole) return;
       const message = JSON.parse(this.#input.subarray(end + 4, whole).toString("utf8"));
       this.#input = this.#input.subarray(whole);
+      this.#onMessage("fromServer", message);
       const waiting = message.method === undefined ? this.#waiting.get(message.id) : undefined;
-      if (message.error) waiting?.reject(new Error(message.error.message));
+      if (message.error) waiting?.reject(Object.assign(new Error(message.error.message), { error: message.error }));
       else waiting?.resolve(message.result);
     }
   }

@@ -36,7 +36,7 @@ impl Progress {
             bar: None,
             step: String::new(),
             place: String::new(),
-            message: String::new(),
+            message: "waiting for the daemon".to_owned(),
             last_lines: VecDeque::new(),
             are_lines_shown: screen.verbose > 0 || are_lines_wanted && !screen.is_progress_drawn,
         }

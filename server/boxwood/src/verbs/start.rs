@@ -28,6 +28,7 @@ pub(super) async fn start(arguments: StartArguments, context: &Context) -> Outco
     let screen = context.screen;
     if detach || screen.json || !screen.is_interactive {
         screen.show(&result, |paint| words(&result, paint))?;
+        screen.note("Claude waits in it: 'boxwood attach' on a terminal, or 'boxwood exec -- claude -p QUESTION'.");
         return Ok(0);
     }
     screen.note(&words(&result, screen.messages));

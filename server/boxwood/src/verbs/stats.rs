@@ -173,7 +173,7 @@ mod tests {
             network_tx_bytes: 0,
         };
         insta::assert_snapshot!(words(&BTreeMap::from([("shop-0a1b2c3d".to_owned(), sample)]), Paint::new(false)), @r"
-        SANDBOX        CPU      MEMORY             PROCESSES  RECEIVED  SENT
+        SANDBOX        CPU      MEMORY              PROCESSES  RECEIVED  SENT
         shop-0a1b2c3d  153.3 %  512 MiB of 8.0 GiB  42         1.5 KiB   0 B
         ");
         let metric = Metric {

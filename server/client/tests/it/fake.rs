@@ -12,21 +12,27 @@ use jsonrpsee::server::{RpcModule, Server, ServerConfig, ServerHandle, serve_wit
 use jsonrpsee::types::ErrorObjectOwned;
 use serde_json::{Value, json};
 use tokio::net::UnixListener;
+use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Who the fake says it is.
 #[derive(Clone)]
-pub struct Identity {
-    pub version: &'static str,
-    pub protocol: u32,
-    pub build: String,
+pub(crate) struct Identity {
+    pub(crate) version: &'static str,
+    pub(crate) protocol: u32,
+    pub(crate) build: String,
     /// Whether it refuses to leave.
-    pub is_busy: bool,
+    pub(crate) is_busy: bool,
 }
 
 impl Identity {
-    pub fn of(version: &'static str) -> Self {
+    /// As old as the tests' client.
+    pub(crate) fn current() -> Self {
+        Self { build: "1.0.0+5".to_owned(), ..Self::of("1.0.0") }
+    }
+
+    pub(crate) fn of(version: &'static str) -> Self {
         Self { version, protocol: PROTOCOL_VERSION, build: format!("{version}+1"), is_busy: false }
     }
 }
@@ -44,18 +50,23 @@ struct State {
 }
 
 /// The fake. It leaves when dropped.
-pub struct FakeDaemon {
+pub(crate) struct FakeDaemon {
     state: Arc<State>,
     handle: ServerHandle,
-    killed: CancellationToken,
+    /// Its own, so that it can end as a process does: everywhere at once.
+    runtime: Mutex<Option<Runtime>>,
 }
 
 impl FakeDaemon {
     /// Listens on the socket of these directories.
-    pub fn listen(paths: &Paths, identity: Identity) -> Self {
+    pub(crate) fn listen(paths: &Paths, identity: Identity) -> Self {
         transport::prepare(paths).expect("socket directory");
         let _ = std::fs::remove_file(paths.socket());
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("runtime");
+        let entered = runtime.enter();
         let listener = UnixListener::bind(paths.socket()).expect("socket");
+        drop(entered);
         let state = Arc::new(State {
             identity,
             calls: Mutex::default(),
@@ -68,53 +79,41 @@ impl FakeDaemon {
         let config = ServerConfig::builder().max_request_body_size(MAX_REQUEST_BYTES).ws_only().build();
         let builder = Server::builder().set_config(config).to_service_builder();
         let (stop, handle) = stop_channel();
-        let killed = CancellationToken::new();
-        let (module, stopping, killing) = (module(&state), state.stop.clone(), killed.clone());
-        let stopper = handle.clone();
-        tokio::spawn(async move {
+        let (module, stopping, stopper) = (module(&state), state.stop.clone(), handle.clone());
+        runtime.spawn(async move {
             loop {
                 let stream = tokio::select! {
                     stream = listener.accept() => stream.expect("client").0,
                     () = stopping.cancelled() => break,
-                    () = killing.cancelled() => return,
                 };
-                let serving = serve_with_graceful_shutdown(
-                    stream,
-                    builder.clone().build(module.clone(), stop.clone()),
-                    stop.clone().shutdown(),
-                );
-                let killing = killing.clone();
-                tokio::spawn(async move {
-                    tokio::select! {
-                        _ = serving => {}
-                        () = killing.cancelled() => {}
-                    }
-                });
+                let service = builder.clone().build(module.clone(), stop.clone());
+                tokio::spawn(serve_with_graceful_shutdown(stream, service, stop.clone().shutdown()));
             }
             let _ = stopper.stop();
         });
-        Self { state, handle, killed }
+        Self { state, handle, runtime: Mutex::new(Some(runtime)) }
     }
 
     /// Completes when it was asked to leave and has.
-    pub async fn left(&self) {
+    pub(crate) async fn left(&self) {
         self.state.stop.cancelled().await;
         self.handle.clone().stopped().await;
     }
 
     /// Ends every conversation in the middle of a word.
-    pub fn kill(&self) {
-        self.killed.cancel();
-        let _ = self.handle.stop();
+    pub(crate) fn kill(&self) {
+        if let Some(runtime) = self.runtime.lock().expect("runtime").take() {
+            runtime.shutdown_background();
+        }
     }
 
     /// What was called so far.
-    pub fn calls(&self) -> Vec<(String, Value)> {
+    pub(crate) fn calls(&self) -> Vec<(String, Value)> {
         self.state.calls.lock().expect("calls").clone()
     }
 
     /// Completes when `method` has been called.
-    pub async fn called(&self, method: &str) {
+    pub(crate) async fn called(&self, method: &str) {
         let mut called = self.state.called.subscribe();
         while !self.calls().iter().any(|(name, _)| name == method) {
             called.changed().await.expect("the fake is there");
@@ -122,13 +121,13 @@ impl FakeDaemon {
     }
 
     /// Completes when so many subscriptions have been made; gives their parameters.
-    pub async fn subscribed(&self, number: usize) -> Vec<Value> {
+    pub(crate) async fn subscribed(&self, number: usize) -> Vec<Value> {
         let mut subscriptions = self.state.subscriptions.subscribe();
         subscriptions.wait_for(|made| made.len() >= number).await.expect("the fake is there").clone()
     }
 
     /// Sends an event to every subscriber.
-    pub fn send(&self, event: Value) {
+    pub(crate) fn send(&self, event: Value) {
         let _ = self.state.events.send(event);
     }
 }
@@ -144,9 +143,9 @@ fn object(error: &RpcError) -> ErrorObjectOwned {
 }
 
 /// Id of every operation of the fake.
-pub const OPERATION: &str = "00000000000000000000000000000001";
+pub(crate) const OPERATION: &str = "00000000000000000000000000000001";
 
-fn end(outcome: &str, rest: Value) -> Value {
+fn end(outcome: &str, rest: &Value) -> Value {
     let mut end =
         json!({ "operationId": OPERATION, "kind": "ensure", "outcome": outcome, "durationMs": 1, "leftOver": [] });
     end.as_object_mut().expect("object").extend(rest.as_object().expect("object").clone());
@@ -162,9 +161,9 @@ fn script(project: &str) -> (Vec<Value>, Value) {
     let unknown = json!({ "type": "ofALaterVersion" });
     let end = match project {
         "/fails" => {
-            end("failed", json!({ "error": RpcError::new(ErrorCode::ImageFailed, "no"), "leftOver": ["a volume"] }))
+            end("failed", &json!({ "error": RpcError::new(ErrorCode::ImageFailed, "no"), "leftOver": ["a volume"] }))
         }
-        _ => end("ok", json!({ "result": { "ready": project } })),
+        _ => end("ok", &json!({ "result": { "ready": project } })),
     };
     (vec![foreign, progress, unknown, output], end)
 }
@@ -209,7 +208,7 @@ fn module(state: &Arc<State>) -> RpcModule<Arc<State>> {
     });
     on("boxwood/operation/cancel", |state, _| {
         state.cancel.cancel();
-        let _ = state.events.send(json!({ "type": "operationEnded", "end": end("cancelled", json!({})) }));
+        let _ = state.events.send(json!({ "type": "operationEnded", "end": end("cancelled", &json!({})) }));
         Ok(json!({ "wasRunning": true }))
     });
     // These two answer late or never.
@@ -224,7 +223,7 @@ fn module(state: &Arc<State>) -> RpcModule<Arc<State>> {
         let project = project.unwrap_or_default();
         if project == "/slow" {
             state.cancel.cancelled().await;
-            return end("cancelled", json!({}));
+            return end("cancelled", &json!({}));
         }
         script(&project).1
     });

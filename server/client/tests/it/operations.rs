@@ -1,6 +1,7 @@
 //! Following operations, and what becomes of requests when things go wrong.
 
 use boxwood_client::{CallError, Connection};
+use boxwood_protocol::event::SubscribeParams;
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::EnsureParams;
 use boxwood_protocol::{ErrorCode, Event, MAX_REQUEST_BYTES, Method, RpcError};
@@ -24,8 +25,7 @@ impl Method for Ensure {
 async fn connect() -> (TempDir, FakeDaemon, Connection) {
     let base = tempfile::tempdir().expect("temporary directory");
     let launcher = launcher(base.path(), "exit 1");
-    let identity = Identity { build: "1.0.0+5".to_owned(), ..Identity::of("1.0.0") };
-    let fake = FakeDaemon::listen(&launcher.paths, identity);
+    let fake = FakeDaemon::listen(&launcher.paths, Identity::current());
     let connection = launcher.connect().await.expect("connected");
     (base, fake, connection)
 }
@@ -138,4 +138,18 @@ async fn a_request_that_is_too_large_is_not_sent_and_the_connection_stays() {
     assert_eq!(error.map_err(|error| error.code), Err(ErrorCode::RequestTooLarge));
     let most = json!({ "text": "x".repeat(MAX_REQUEST_BYTES as usize - 1024) });
     assert_eq!(connection.relay("boxwood/test/echo", Some(&most)).await, Ok(most));
+}
+
+#[tokio::test]
+async fn a_subscription_begins_with_a_snapshot_and_leaves_out_what_it_does_not_know() {
+    let (_base, fake, connection) = connect().await;
+    let params = SubscribeParams { stats: vec!["a".to_owned()] };
+    let mut events = connection.subscribe(&params).await.expect("subscribed");
+    assert_eq!(fake.subscribed(1).await, [json!({ "stats": ["a"] })]);
+    assert!(matches!(events.next().await, Some(Event::Snapshot { .. })));
+    fake.send(json!({ "type": "ofALaterVersion" }));
+    fake.send(json!({ "type": "sandboxRemoved", "id": "a" }));
+    assert_eq!(events.next().await, Some(Event::SandboxRemoved { id: "a".to_owned() }));
+    fake.kill();
+    assert_eq!(events.next().await, None);
 }

@@ -65,7 +65,7 @@ async fn two_clients_at_once_start_one_daemon() {
         let paths = paths_in(base.path());
         async move {
             tokio::task::spawn_blocking(move || std::fs::read(started)).await.expect("task").expect("pipe");
-            let fake = FakeDaemon::listen(&paths, Identity::of("1.0.0"));
+            let fake = FakeDaemon::listen(&paths, Identity::current());
             tokio::task::spawn_blocking(move || std::fs::write(listening, "\n")).await.expect("task").expect("pipe");
             fake
         }

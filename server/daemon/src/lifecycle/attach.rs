@@ -1,5 +1,9 @@
 //! What a terminal needs to run something in a sandbox by itself.
 
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
 use boxwood_core::labels;
 use boxwood_protocol::params::{AttachParams, AttachTarget};
 use boxwood_protocol::sandbox::SandboxState;
@@ -8,6 +12,9 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::spec::HELPER;
+
+/// How much of a conversation is looked at, bytes.
+const HEAD: u64 = 1 << 20;
 
 /// The command to execute and where.
 pub(crate) async fn target(daemon: &Daemon, params: &AttachParams) -> Result<AttachTarget> {
@@ -26,7 +33,9 @@ pub(crate) async fn target(daemon: &Daemon, params: &AttachParams) -> Result<Att
         }
         Some(command) => command.clone(),
         None if params.shell => vec![HELPER.to_owned(), "attach".to_owned(), "--shell".to_owned()],
-        None => claude(&known.detail.labels, params.resume_last),
+        None => {
+            claude(&known.detail.labels, params.resume_last && has_conversation(&daemon.records.home(&known.info.id)))
+        }
     };
     let workdir = known.detail.labels.get(labels::WORKSPACE).cloned().unwrap_or_default();
     Ok(AttachTarget {
@@ -52,4 +61,40 @@ fn claude(labels: &std::collections::HashMap<String, String>, resume_last: bool)
         command.extend(arguments);
     }
     command
+}
+
+/// Whether there is a conversation that a terminal can go on with: Claude refuses to continue nothing, and those that
+/// were held without a terminal do not count.
+fn has_conversation(home: &Path) -> bool {
+    let projects = fs::read_dir(home.join(".claude/projects")).into_iter().flatten().flatten();
+    let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
+    files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).any(
+        |path| {
+            let mut head = String::new();
+            let read = fs::File::open(&path).map(|file| file.take(HEAD)).and_then(|mut file| {
+                let mut bytes = Vec::new();
+                file.read_to_end(&mut bytes)?;
+                head = String::from_utf8_lossy(&bytes).into_owned();
+                Ok(())
+            });
+            read.is_ok() && ["\"entrypoint\":\"cli\"", "\"entrypoint\": \"cli\""].iter().any(|mark| head.contains(mark))
+        },
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_conversation_held_in_a_terminal_can_be_gone_on_with() {
+        let home = tempfile::tempdir().expect("a directory");
+        assert!(!has_conversation(home.path()));
+        let project = home.path().join(".claude/projects/-p");
+        fs::create_dir_all(&project).expect("made");
+        fs::write(project.join("a.jsonl"), "{\"entrypoint\":\"sdk-cli\"}\n").expect("written");
+        assert!(!has_conversation(home.path()));
+        fs::write(project.join("b.jsonl"), "{\"type\":\"mode\"}\n{\"entrypoint\":\"cli\"}\n").expect("written");
+        assert!(has_conversation(home.path()));
+    }
 }

@@ -54,7 +54,7 @@ struct Recipe {
     platform: String,
     libc: Libc,
     hash: String,
-    helper: Vec<u8>,
+    arch: &'static str,
     tools: String,
 }
 
@@ -108,24 +108,12 @@ fn recipe(daemon: &Daemon, info: &EngineInfo, libc: Libc) -> Result<Recipe> {
     };
     let pinned = package::pinned();
     let package = pinned.package(&platform)?;
-    let helper = helper(arch)?;
+    let helper = daemon.helpers.hash(arch)?;
     let certificates = daemon.certificates.added().iter().map(|(_, contents)| contents.as_slice());
     let tools = content_hash([TOOLS.as_bytes()].into_iter().chain(certificates));
-    let hash = content_hash([TOOLS.as_bytes(), &helper, package.sha256.as_bytes(), libc.name().as_bytes()]);
+    let hash = content_hash([TOOLS.as_bytes(), helper.as_bytes(), package.sha256.as_bytes(), libc.name().as_bytes()]);
     let volume = format!("boxwood-runtime-{}-{}-{}", pinned.version, libc.name(), &hash[..12]);
-    Ok(Recipe { volume, platform, libc, hash, helper, tools: format!("boxwood-tools:{}", &tools[..12]) })
-}
-
-/// The helper for the engine's machine: beside this program, or where `BOXWOOD_HELPER` says.
-pub(crate) fn helper(arch: &str) -> Result<Vec<u8>> {
-    let name = format!("boxwood-helper-linux-{arch}");
-    let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(&name)));
-    let path = std::env::var_os("BOXWOOD_HELPER").map(PathBuf::from).or(beside).unwrap_or_else(|| PathBuf::from(&name));
-    std::fs::read(&path).map_err(|cause| {
-        RpcError::new(ErrorCode::RuntimeFailed, format!("the helper {} cannot be read", path.display()))
-            .caused_by(cause)
-            .hint("install Boxwood again; when building it yourself, run 'make build'")
-    })
+    Ok(Recipe { volume, platform, libc, hash, arch, tools: format!("boxwood-tools:{}", &tools[..12]) })
 }
 
 /// A container that only holds something, for the engine to look at or to run once.
@@ -238,7 +226,8 @@ async fn fill(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, r
     let id = engine.create_container(&spec).await.map_err(failed)?;
     let guard = Cleanup { engine: Arc::clone(engine), container: Some(id.clone()) };
     let result = async {
-        upload(engine, &id, recipe, &package, archive).await?;
+        let helper = daemon.helpers.program(recipe.arch)?;
+        upload(engine, &id, recipe, &package, archive, helper).await?;
         match run(engine, &id).await.map_err(failed)? {
             (0, _) => Ok(()),
             (status, said) => {
@@ -302,9 +291,10 @@ async fn upload(
     recipe: &Recipe,
     package: &package::Package,
     archive: PathBuf,
+    helper: Arc<[u8]>,
 ) -> Result<()> {
     let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
-    let (helper, libc) = (recipe.helper.clone(), recipe.libc);
+    let libc = recipe.libc;
     let packing =
         tokio::task::spawn_blocking(move || pack(&archive, &helper, libc, Sender { sender, buffer: Vec::new() }));
     let receiver = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });

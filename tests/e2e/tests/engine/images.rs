@@ -1,1 +1,115 @@
-//! x
+//! A project's own image: its Dockerfile, another's image, and what happens when there is none to be had.
+
+use boxwood_e2e::{World, docker};
+use boxwood_protocol::ErrorCode;
+use boxwood_protocol::config::ConfigReport;
+use boxwood_protocol::params::{EnsureAction, EnsureResult, ImageInfo};
+
+const CONFIG: &str = ".boxwood/sandbox.jsonc";
+
+/// Something that no other test's Dockerfile has in it.
+fn unique(world: &World) -> String {
+    world.root().file_name().expect("it has a name").to_string_lossy().replace("boxwood-test-", "mark-")
+}
+
+#[test]
+fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
+    let world = World::new();
+    let mark = unique(&world);
+    let dockerfile = format!("FROM debian:bookworm-slim\nRUN echo {mark} >/from-the-dockerfile\nENV FLAVOUR=own\n");
+    world.write(".boxwood/Dockerfile", &dockerfile);
+    world.write(CONFIG, "{\n  // The project's own image.\n  \"dockerfile\": \".boxwood/Dockerfile\",\n}\n");
+    let refused = world.boxwood(["start", "--json"]).run().refused(ErrorCode::ConfigApproval);
+    assert!(refused.message.contains(CONFIG), "{refused}");
+    assert!(refused.hint.is_some_and(|hint| hint.contains("--approve-config")));
+    assert!(world.containers().is_empty());
+    let report: ConfigReport = world.boxwood(["inspect", "--config", "--json"]).run().json();
+    assert!(!report.is_approved && !report.widens.is_empty());
+
+    let result = world.start_with(["--approve-config"]);
+    assert_eq!(result.action, EnsureAction::Created);
+    assert_eq!(world.sh("cat /from-the-dockerfile; echo $FLAVOUR; claude --version >/dev/null && echo claude").ok().out(), format!("{mark}\nown\nclaude\n"));
+    let images: Vec<ImageInfo> = world.boxwood(["image", "list", "--json"]).run().json();
+    assert!(images.iter().any(|image| image.reference == result.sandbox.image && image.is_current));
+
+    // Another content is another approval, and the running sandbox says that it is outdated.
+    world.write(".boxwood/Dockerfile", format!("{dockerfile}RUN echo again >>/from-the-dockerfile\n"));
+    let _ = world.boxwood(["refresh", "--json"]).run().refused(ErrorCode::ConfigApproval);
+    let again: EnsureResult = world.boxwood(["refresh", "--json", "--approve-config"]).run().json();
+    world.forget_image(&again.sandbox.image);
+    assert_eq!(world.sh("cat /from-the-dockerfile").ok().out(), format!("{mark}\nagain\n"));
+}
+
+#[test]
+fn a_dockerfile_named_on_the_command_line_needs_no_approval() {
+    let world = World::new();
+    let mark = unique(&world);
+    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nCOPY wanted /copied\nRUN echo {mark}\n"));
+    world.write("wanted", &mark);
+    world.write("node_modules/big", vec![0; 1 << 20]);
+    world.write(".dockerignore", "node_modules\n");
+    let _ = world.start_with(["--dockerfile", "auto"]);
+    assert_eq!(world.sh("cat /copied").ok().out(), mark);
+}
+
+#[test]
+fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
+    let world = World::new();
+    let mark = unique(&world);
+    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo {mark}-said-the-build >&2; exit 3\n"));
+    let images = docker::images("label=dev.boxwood.role=project-image");
+    let error = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
+    assert!(format!("{error}").contains(&format!("{mark}-said-the-build")), "{error:?}");
+    let said = world.boxwood(["start", "--dockerfile", "Dockerfile"]).run();
+    assert!(said.err().contains(&format!("{mark}-said-the-build")), "{}", said.told("keeps the build's words to itself"));
+    assert_eq!(said.status, 70);
+    assert!(world.containers().is_empty());
+    assert!(world.list().is_empty());
+    assert_eq!(docker::images("label=dev.boxwood.role=project-image"), images);
+    let builders = docker::docker(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
+    assert!(!builders.contains(&mark), "a container of the build stays");
+    assert_eq!(world.listing(), ["Dockerfile"], "nothing is left in the project");
+
+    world.write("Dockerfile", "FRMO debian\n");
+    let _ = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
+    let _ = world.boxwood(["start", "--json", "--dockerfile", "no/such/file"]).run().refused(ErrorCode::ConfigInvalid);
+    let _ = world.boxwood(["start", "--json", "--dockerfile", "../outside"]).run().refused(ErrorCode::ConfigInvalid);
+}
+
+#[test]
+fn an_image_that_cannot_be_had_is_named() {
+    let world = World::new();
+    let error = world.boxwood(["start", "--json", "--image", "boxwood-test-no-such-image:0"]).run().refused(ErrorCode::ImageFailed);
+    assert!(error.to_string().contains("boxwood-test-no-such-image:0"), "{error:?}");
+    assert!(world.containers().is_empty());
+    assert!(world.list().is_empty());
+    let _ = world.boxwood(["start", "--json", "--image", "Not A Reference"]).run().error();
+}
+
+#[test]
+fn the_projects_file_is_checked_and_its_faults_are_named() {
+    let world = World::new();
+    for (text, word) in [("{ \"memroy\": \"4g\" }", "memroy"), ("{ \"memory\": 4 }", "string"), ("{ oops", "sandbox.jsonc"), ("{ \"dockerfile\": \"../x\" }", "dockerfile")] {
+        world.write(CONFIG, text);
+        let error = world.boxwood(["start", "--json", "--approve-config"]).run().refused(ErrorCode::ConfigInvalid);
+        assert!(error.to_string().contains(word), "{text}: {error}");
+    }
+    world.write(CONFIG, "{ \"memory\": \"2g\", \"env\": { \"FROM\": \"project\" } }");
+    let _ = world.start();
+    assert_eq!(world.inspect().limits.memory_bytes, 2 << 30, "asking for less needs no yes");
+    assert!(world.containers().len() == 1);
+}
+
+#[test]
+fn a_changed_configuration_is_told_and_applied_by_a_refresh() {
+    let world = World::new();
+    let _ = world.start();
+    world.write("sandbox-is-running", "");
+    std::fs::write(world.root().join("config/sandbox.jsonc"), "{ \"memory\": \"3g\" }").expect("written");
+    let result = world.start();
+    assert_eq!(result.action, EnsureAction::Attached);
+    assert!(!result.warnings.is_empty(), "the person is told");
+    let refreshed: EnsureResult = world.boxwood(["refresh", "--json"]).run().json();
+    assert!(!refreshed.sandbox.is_outdated);
+    assert_eq!(world.inspect().limits.memory_bytes, 3 << 30);
+}

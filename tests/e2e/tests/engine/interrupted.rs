@@ -1,1 +1,67 @@
-//! x
+//! Ctrl-C in the middle of long work.
+
+use boxwood_e2e::gate::{Gate, Moment};
+use boxwood_e2e::{World, docker, until};
+use boxwood_protocol::ErrorCode;
+use boxwood_protocol::contract::{Cancel, Operations};
+use boxwood_protocol::operation::{OperationParams, OutcomeKind};
+use boxwood_protocol::params::{EnsureAction, Empty};
+
+#[test]
+fn an_interrupted_build_leaves_nothing() {
+    let world = World::new();
+    let mark = world.root().file_name().expect("it has a name").to_string_lossy().into_owned();
+    // A build that would never end by itself.
+    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo building-{mark} && mkfifo /never && cat /never\n"));
+    let images = docker::images("label=dev.boxwood.role=project-image");
+    let call = world.boxwood(["start", "-v", "--dockerfile", "Dockerfile"]).spawn();
+    call.wait_for_line(&format!("building-{mark}"));
+    call.signal("INT");
+    let done = call.wait();
+    assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
+    let builders = || docker::docker(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
+    until("the build's container is gone", || (!builders().contains(&mark)).then_some(()));
+    assert_eq!(docker::images("label=dev.boxwood.role=project-image"), images);
+    assert!(world.containers().is_empty());
+    assert!(world.list().is_empty());
+    assert_eq!(world.listing(), ["Dockerfile"]);
+    let sandboxes = std::fs::read_dir(world.state().join("sandboxes")).map(Iterator::count).unwrap_or_default();
+    assert_eq!(sandboxes, 0, "no state of a sandbox that never was");
+    assert_eq!(world.start().action, EnsureAction::Created, "and the next start is none the worse");
+}
+
+#[test]
+fn a_start_interrupted_at_any_request_is_undone() {
+    let mut world = World::new();
+    let gate = Gate::before(&mut world);
+    for path in ["/containers/create?name=boxwood-verify", "/containers/create?name=boxwood-project", "/start", "/exec"] {
+        gate.hold("POST", path, Moment::After);
+        let call = world.boxwood(["start", "--json"]).spawn();
+        gate.wait_held();
+        call.signal("INT");
+        // The operation has been told when the daemon's list says so; what is held must not matter to that.
+        let mut rpc = boxwood_e2e::rpc::Rpc::open(&world);
+        let operations = rpc.call::<Operations>(&Empty {}).expect("a list");
+        assert!(operations.iter().any(|operation| operation.kind == "ensure"), "{operations:?}");
+        gate.release();
+        let error = call.wait().refused(ErrorCode::Cancelled);
+        assert!(error.hint.is_none_or(|hint| !hint.is_empty()));
+        until(&format!("nothing is left of a start interrupted at {path}"), || world.containers().is_empty().then_some(()));
+        assert!(world.listing().is_empty(), "{path}");
+    }
+    assert_eq!(world.start().action, EnsureAction::Created);
+}
+
+#[test]
+fn an_operation_ends_once_and_cancelling_it_then_is_no_error() {
+    let world = World::new();
+    let _ = world.start();
+    let mut rpc = boxwood_e2e::rpc::Rpc::open(&world);
+    let operations = rpc.call::<Operations>(&Empty {}).expect("a list");
+    let ended = operations.iter().find(|operation| operation.kind == "ensure").expect("it is remembered");
+    assert_eq!(ended.outcome, Some(OutcomeKind::Ok));
+    let params = OperationParams { operation_id: ended.operation_id.clone() };
+    assert!(!rpc.call::<Cancel>(&params).expect("answered").was_running);
+    let unknown = OperationParams { operation_id: "0".repeat(32) };
+    assert_eq!(rpc.call::<Cancel>(&unknown).map_err(|error| error.code), Err(ErrorCode::OperationNotFound));
+}

@@ -1,0 +1,70 @@
+//! The helper's program for each kind of engine, opened when the daemon starts: an editor may replace or remove its own
+//! installation, and the daemon with it, while sandboxes are still to be made.
+
+use std::fs::File;
+use std::io::{Read as _, Seek as _};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use boxwood_core::content_hash;
+use boxwood_protocol::{ErrorCode, RpcError};
+
+use crate::error::Result;
+
+/// The helper for one kind of machine.
+#[derive(Debug)]
+struct One {
+    path: PathBuf,
+    file: Option<Mutex<File>>,
+    hash: OnceLock<String>,
+}
+
+/// The helpers for `x64` and `arm64`.
+#[derive(Debug)]
+pub(crate) struct Helpers {
+    x64: One,
+    arm64: One,
+}
+
+impl Helpers {
+    /// Opens those that are there: beside this program, or where `BOXWOOD_HELPER` says.
+    pub(crate) fn open() -> Self {
+        let one = |arch: &str| {
+            let name = format!("boxwood-helper-linux-{arch}");
+            let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(&name)));
+            let told = std::env::var_os("BOXWOOD_HELPER").map(PathBuf::from);
+            let path = told.or(beside).unwrap_or_else(|| PathBuf::from(&name));
+            One { file: File::open(&path).ok().map(Mutex::new), path, hash: OnceLock::new() }
+        };
+        Self { x64: one("x64"), arm64: one("arm64") }
+    }
+
+    fn one(&self, arch: &str) -> &One {
+        if arch == "arm64" { &self.arm64 } else { &self.x64 }
+    }
+
+    /// The program for `x64` or `arm64`.
+    pub(crate) fn program(&self, arch: &str) -> Result<Arc<[u8]>> {
+        let one = self.one(arch);
+        let missing = |cause: &dyn std::fmt::Display| {
+            RpcError::new(ErrorCode::RuntimeFailed, format!("the helper {} cannot be read", one.path.display()))
+                .caused_by(cause)
+                .hint("install Boxwood again; when building it yourself, run 'make build'")
+        };
+        let file = one.file.as_ref().ok_or_else(|| missing(&"it was not there when the daemon started"))?;
+        let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut program = Vec::new();
+        file.rewind().and_then(|()| file.read_to_end(&mut program)).map_err(|cause| missing(&cause))?;
+        Ok(program.into())
+    }
+
+    /// Hash of the program.
+    pub(crate) fn hash(&self, arch: &str) -> Result<String> {
+        let one = self.one(arch);
+        if let Some(hash) = one.hash.get() {
+            return Ok(hash.clone());
+        }
+        let hash = content_hash([&*self.program(arch)?]);
+        Ok(one.hash.get_or_init(|| hash).clone())
+    }
+}
