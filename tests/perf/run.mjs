@@ -6,8 +6,7 @@ import { cpus, loadavg, totalmem } from "node:os";
 import path from "node:path";
 import { Bed, REPOSITORY } from "./lib/bed.mjs";
 import { comparison, figure, operationTable, stepTable } from "./lib/report.mjs";
-import { account, cold, hello, idle, many, warm } from "./lib/scenarios.mjs";
-import { stepTimes } from "./lib/steps.mjs";
+import { cold, hello, idle, many, warm } from "./lib/scenarios.mjs";
 
 const isSmoke = process.argv.includes("--smoke");
 const usual = process.env.FULL ? 30 : 10;
@@ -35,26 +34,24 @@ async function measure(bed) {
     say(`${name}, ${rounds} rounds`);
     rows.push(...(await scenario(bed, setting)));
   }
-  const { operations, log } = await account(bed);
-  const steps = stepTimes(log, { kind: "ensure", through: "create", project: mine }, rounds);
+  const operations = await bed.boxwoodJson("stats", "--operations");
   const engine = (await bed.docker("version", "--format", "{{.Server.Version}}")).stdout;
   const machine = { processors: cpus().length, model: cpus()[0].model, memoryBytes: totalmem(), engine, node: process.version, loadBefore: load, loadAfter: loadavg()[0] };
-  return { began, rounds, sandboxes, machine, image: sandbox.image, rows, steps, operations };
+  return { began, rounds, sandboxes, machine, image: sandbox.image, rows, operations };
 }
 
-function print({ machine, rows, steps, operations, image }) {
-  const whole = steps.reduce((sum, { median }) => sum + median, 0);
-  const coldStart = rows.find(({ what }) => what === "start, no container").ours.median;
+function print({ rounds, machine, image, rows, operations }) {
+  const explained = rows.find(({ steps }) => steps);
   const text = `
 ${comparison(rows)}
 
 ${rounds} rounds in turn, medians, in brackets the 90th percentile. Image ${image}, engine ${machine.engine}, ${machine.processors} processors, load ${figure(machine.loadBefore)} before and ${figure(machine.loadAfter)} after.
 
-Where the time of a start without a container goes, by the daemon's log:
+Where the time of "${explained.what}" goes, by the daemon's log:
 
-${stepTable(steps, whole)}
+${stepTable(explained.steps)}
 
-${figure(whole)} ms in the daemon; the other ${figure(coldStart - whole)} ms of ${figure(coldStart)} ms are the command's process and the conversation.
+The command's process and its conversation with the daemon take ${figure(explained.outside)} ms more.
 
 All operations of this run, as \`boxwood stats --operations\` tells:
 

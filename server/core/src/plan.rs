@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Step {
-    /// Have the image and the runtime volume at hand. Undo: nothing, both are kept for the next time.
+    /// Have the image and the runtime volume at hand. Undo: remove containers that were made for a moment; what is whole is kept for the next time.
     Materials,
     /// Make the sandbox's directories on the host. Undo: remove them, if this operation made them.
     Directories,

@@ -5,6 +5,7 @@
 
 mod certificates;
 mod counted;
+mod creation;
 mod daemon;
 mod doctor;
 mod error;

@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
-use boxwood_protocol::contract::{Wait, check};
+use boxwood_protocol::contract::{Stop, Wait, check};
 use boxwood_protocol::event::SubscribeParams;
 use boxwood_protocol::operation::OutcomeKind;
 use boxwood_protocol::{
@@ -13,7 +13,7 @@ use boxwood_protocol::{
     UNSUBSCRIBE_METHOD,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -201,15 +201,21 @@ fn recordings() -> Vec<(PathBuf, Vec<Entry>)> {
     files.iter().map(|path| (path.clone(), read(path))).collect()
 }
 
+fn read(entries: Vec<Entry>) -> Reading {
+    let mut reading = Reading::default();
+    entries.into_iter().for_each(|entry| reading.read(entry));
+    let unanswered = std::mem::take(&mut reading.asked).into_values();
+    reading.problems.extend(unanswered.map(|(method, _)| format!("{method}: is not answered")));
+    reading
+}
+
 #[test]
 fn recorded_conversations_keep_to_the_contract() {
     let mut answered = BTreeSet::new();
     let mut problems = Vec::new();
     for (path, entries) in recordings() {
-        let mut reading = Reading::default();
-        entries.into_iter().for_each(|entry| reading.read(entry));
+        let reading = read(entries);
         let name = path.file_name().unwrap_or_default().display().to_string();
-        problems.extend(reading.asked.into_values().map(|(method, _)| format!("{name}: {method} is not answered")));
         problems.extend(reading.problems.into_iter().map(|problem| format!("{name}: {problem}")));
         answered.extend(reading.answered);
     }
@@ -220,6 +226,47 @@ fn recorded_conversations_keep_to_the_contract() {
         missing.is_empty(),
         "no recording has an answer to {missing:?}; tests/contract/README.md says how to add one"
     );
+}
+
+/// The reader itself: what departs from the contract is found.
+#[test]
+fn a_departure_is_found() {
+    let check = |messages: Value, expected: &str| {
+        let entries: Vec<Entry> = serde_json::from_value(messages.clone()).expect("entries");
+        let problems = read(entries).problems;
+        let is_found = if expected.is_empty() { problems.is_empty() } else { problems.join("\n").contains(expected) };
+        assert!(is_found, "{messages}: expected {expected:?}, found {problems:?}");
+    };
+    let to = |message: Value| json!({ "direction": "toServer", "message": with_version(message) });
+    let from = |message: Value| json!({ "direction": "fromServer", "message": with_version(message) });
+    let stop = |params: Value| to(json!({ "id": 1, "method": Stop::NAME, "params": params }));
+    let started = from(json!({ "id": 1, "result": { "operationId": "op" } }));
+    let event = |event: Value| from(json!({ "method": EVENT_METHOD, "params": event }));
+    let ended = |result: Value| {
+        let end = json!({ "operationId": "op", "kind": "stop", "outcome": "ok", "result": result, "leftOver": [], "durationMs": 1 });
+        event(json!({ "type": "operationEnded", "end": end }))
+    };
+    let refused =
+        |code: i32, data: Value| from(json!({ "id": 1, "error": { "code": code, "message": "m", "data": data } }));
+    let busy = json!({ "code": "sandbox.busy", "message": "m", "actions": [], "causes": [] });
+
+    check(json!([stop(json!({ "sandbox": "x" })), started]), "");
+    check(json!([stop(json!({})), refused(-33205, busy.clone())]), "");
+    check(json!([stop(json!({}))]), "is not answered");
+    check(json!([stop(json!({ "sandbox": 7 })), started]), "params");
+    check(json!([stop(json!({ "other": "x" })), started]), "params");
+    check(json!([stop(json!({})), from(json!({ "id": 1, "result": { "operationId": "op", "more": 1 } }))]), "result");
+    check(json!([stop(json!({})), started, ended(json!({ "lines": [] }))]), "outcome");
+    check(json!([stop(json!({})), refused(-1, busy)]), "carries");
+    check(json!([stop(json!({})), refused(-33205, json!({ "code": "no.such" }))]), "error");
+    check(json!([event(json!({ "type": "sandboxRemoved" }))]), "event");
+    check(json!([event(json!({ "type": "sandboxRemoved", "id": "x", "more": true }))]), "event");
+    check(json!([from(json!({ "method": format!("{NAMESPACE}other") }))]), "unexpected message");
+}
+
+fn with_version(mut message: Value) -> Value {
+    message["jsonrpc"] = json!("2.0");
+    message
 }
 
 #[test]

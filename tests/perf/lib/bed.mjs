@@ -111,6 +111,11 @@ export class Bed {
     for (const id of stdout.split("\n").filter(Boolean)) await this.drop(id);
   }
 
+  /** What the daemon has written so far; a run this short does not fill a file. */
+  log() {
+    return readFile(path.join(this.state, "logs/daemon.log"), "utf8");
+  }
+
   /** Removes everything that was made, by its id. The images and the runtime volume are shared and stay. */
   async clear() {
     const problems = [];

@@ -44,7 +44,8 @@ export function figure(value) {
 }
 
 /** Steps of an operation with their share of it. */
-export function stepTable(steps, whole) {
+export function stepTable(steps) {
+  const whole = steps.reduce((sum, { median }) => sum + median, 0);
   const rows = steps.map(({ step, median }) => [step, `${figure(median)} ms`, `${((100 * median) / whole).toFixed(0)} %`]);
   return table(["step", "median", "share"], rows);
 }

@@ -1,11 +1,11 @@
 // What is measured. Each scenario gives rows: ours, theirs where somebody has the like, and the aim.
-import { readFile } from "node:fs/promises";
-import path from "node:path";
-import { inPool, inTurn, summary } from "./measure.mjs";
+import { inPool, inTurn, median, summary } from "./measure.mjs";
 import { memory, processorUse } from "./processes.mjs";
 import { timeToInitialize } from "./server.mjs";
+import { stepTimes } from "./steps.mjs";
+import { runLike } from "./twin.mjs";
 
-const MIB = 1024 * 1024;
+const MB = 1_000_000;
 /** How long the idle daemon is watched, seconds. */
 const IDLE_SECONDS = 10;
 /** Starts at a time when many sandboxes are made. */
@@ -28,8 +28,7 @@ function alone(what, unit, samples, most) {
 /** `boxwood start` and `devcontainer up` of what runs already, and a command in it. */
 export async function warm(bed, { rounds, mine, theirs }) {
   const { sandbox } = await bed.boxwoodJson("start", mine, "--detach");
-  const up = await bed.devcontainer("up", theirs);
-  const devcontainer = bed.owns(JSON.parse(up.stdout.split("\n").at(-1)).containerId);
+  const devcontainer = bed.owns(containerOf((await bed.devcontainer("up", theirs)).stdout));
 
   const ensure = await inTurn(
     {
@@ -56,37 +55,49 @@ export async function warm(bed, { rounds, mine, theirs }) {
 
 /** The same where no container exists, but its image and the runtime volume do. */
 export async function cold(bed, { rounds, mine, theirs, image }) {
-  let container;
-  let devcontainer;
+  // Stays while the others come and go: the sources of its mounts have to.
+  const { sandbox } = await bed.boxwoodJson("start", await bed.project("twin"), "--detach");
+  const [twin] = JSON.parse((await bed.docker("inspect", sandbox.container)).stdout);
+  // Afterwards, as with the others: an engine that has just removed a container is slower to start the next.
+  const remove = () => bed.boxwood("remove", "--project", mine, "--yes");
+  await remove();
   const samples = await inTurn(
     {
-      boxwood: {
-        before: () => bed.boxwood("remove", "--project", mine, "--yes"),
-        once: async () => (await bed.boxwood("start", mine, "--detach")).ms,
-      },
-      "docker run": {
-        once: async () => {
-          const { ms, stdout } = await bed.docker("run", "--detach", image, "sleep", "infinity");
-          container = bed.owns(stdout);
-          return ms;
-        },
-        after: () => bed.drop(container),
-      },
-      "devcontainer up": {
-        once: async () => {
-          const { ms, stdout } = await bed.devcontainer("up", theirs);
-          devcontainer = bed.owns(JSON.parse(stdout.split("\n").at(-1)).containerId);
-          return ms;
-        },
-        after: () => bed.drop(devcontainer),
-      },
+      boxwood: { once: async () => (await bed.boxwood("start", mine, "--detach")).ms, after: remove },
+      "docker run": passing(bed, () => bed.docker("run", "--detach", image, "sleep", "infinity")),
+      "docker run, as a sandbox": passing(bed, () => bed.docker(...runLike(twin))),
+      "devcontainer up": passing(bed, () => bed.devcontainer("up", theirs), containerOf),
     },
     rounds,
   );
+  await bed.boxwood("remove", sandbox.id, "--yes", "--purge-state");
+  const what = "start, no container";
+  const { steps, whole } = stepTimes(await bed.log(), { kind: "ensure", project: mine }, rounds);
+  // The measured rounds and the operations in the log go in pairs.
+  const outside = median(samples.boxwood.map((ms, index) => ms - whole[index]));
   return [
-    against("start, no container", samples, "boxwood", "docker run", 1.5),
-    against("start, no container", samples, "boxwood", "devcontainer up"),
+    { ...against(what, samples, "boxwood", "docker run", 1.5), steps, outside },
+    against(what, samples, "boxwood", "docker run, as a sandbox"),
+    against(what, samples, "boxwood", "devcontainer up"),
   ];
+}
+
+/** A contestant whose container is removed after each round. */
+function passing(bed, make, idOf = (output) => output) {
+  let container;
+  return {
+    once: async () => {
+      const { ms, stdout } = await make();
+      container = bed.owns(idOf(stdout));
+      return ms;
+    },
+    after: () => bed.drop(container),
+  };
+}
+
+/** What `devcontainer up` says last is a JSON object. */
+function containerOf(output) {
+  return JSON.parse(output.split("\n").at(-1)).containerId;
 }
 
 /** `boxwood list` of many sandboxes, and the daemon's memory with them. */
@@ -107,7 +118,7 @@ export async function many(bed, { rounds, sandboxes }) {
   await inPool(projects, AT_A_TIME, (folder) => bed.boxwood("remove", "--project", folder, "--yes", "--purge-state"));
   return [
     against(`list, ${sandboxes} sandboxes`, samples, "boxwood", "docker ps"),
-    alone(`daemon, resident memory with ${sandboxes} sandboxes`, "MiB", [resident / MIB]),
+    alone(`daemon, resident memory with ${sandboxes} sandboxes`, "MB", [resident / MB]),
   ];
 }
 
@@ -141,15 +152,8 @@ export async function idle(bed, { mine }) {
   const share = await processorUse(pid, IDLE_SECONDS);
   const { resident, proportional } = await memory(pid);
   return [
-    alone("daemon, resident memory (VmRSS)", "MiB", [resident / MIB], 20),
-    alone("daemon, proportional memory (PSS)", "MiB", [proportional / MIB]),
+    alone("daemon, resident memory (VmRSS)", "MB", [resident / MB], 20),
+    alone("daemon, proportional memory (PSS)", "MB", [proportional / MB]),
     alone(`daemon, processor over ${IDLE_SECONDS} s idle`, "% of one", [share]),
   ];
-}
-
-/** What operations took by the daemon's own account, and its log. */
-export async function account(bed) {
-  const operations = await bed.boxwoodJson("stats", "--operations");
-  const log = await readFile(path.join(bed.state, "logs/daemon.log"), "utf8");
-  return { operations, log };
 }

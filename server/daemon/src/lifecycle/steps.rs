@@ -10,6 +10,7 @@ use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::params::Credentials;
 use boxwood_protocol::{ErrorCode, RpcError};
 
+use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::files;
@@ -69,6 +70,7 @@ impl Work {
     /// Undoes a step, whether it was done, done in part or never begun.
     pub(crate) async fn undo(&mut self, step: Step) -> Result<()> {
         match step {
+            Step::Materials => creation::clear(&self.daemon, &self.engine, &self.journal.trace).await,
             Step::Directories if self.journal.made_directories => self.unmake_directories(),
             Step::Placeholders => self.unmake_placeholders(),
             Step::SetAside => self.put_back().await,
@@ -210,25 +212,24 @@ impl Work {
             config_hash: &hash,
             trace: &self.journal.trace,
         });
-        match self.engine.create_container(&spec).await {
+        let name = spec.name.clone();
+        match creation::create(&self.daemon, &self.engine, spec, &self.journal.trace).await {
             Ok(id) => {
                 self.container = Some(id);
                 Ok(())
             }
             Err(EngineError::Conflict(_)) => Err(RpcError::new(
                 ErrorCode::NameConflict,
-                format!(
-                    "a container named {} is there already, and Boxwood did not make it for this project",
-                    spec.name
-                ),
+                format!("a container named {name} is there already, and Boxwood did not make it for this project"),
             )
-            .hint(format!("rename or remove it ('docker rm {}'), then try again", spec.name))),
+            .hint(format!("rename or remove it ('docker rm {name}'), then try again"))),
             Err(cause) => Err(error::engine("create the container", &cause)),
         }
     }
 
     /// The container that this very operation made.
     async fn made(&self) -> Result<Option<String>> {
+        creation::settle(&self.daemon, &self.journal.trace).await;
         let filter = [
             labels::equals(labels::TRACE, &self.journal.trace),
             labels::equals(labels::INSTALLATION, &self.daemon.installation),

@@ -13,8 +13,9 @@ use crate::error::{self, Result};
 use crate::lifecycle::spec::HOME;
 use crate::materials::image::Image;
 use crate::materials::runtime::{Libc, bare};
+use crate::operations::Handle;
 use crate::sys::User;
-use crate::{files, sys};
+use crate::{creation, files, sys};
 
 /// Largest list of users that is taken, bytes.
 const LARGEST: usize = 1 << 20;
@@ -52,7 +53,12 @@ impl Interior {
 }
 
 /// Looks into an image.
-pub(crate) async fn of(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, image: &Image) -> Result<Interior> {
+pub(crate) async fn of(
+    daemon: &Arc<Daemon>,
+    engine: &Arc<dyn Engine>,
+    handle: &Handle,
+    image: &Image,
+) -> Result<Interior> {
     let path = daemon.paths.cache.join("images.json");
     let turn = daemon.turn("interiors");
     let _turn = turn.lock().await;
@@ -62,7 +68,9 @@ pub(crate) async fn of(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, image: &I
     }
     let name = format!("boxwood-probe-{}", &sys::trace_id()[..12]);
     let spec = ContainerSpec { image: image.id.clone(), ..bare(daemon, "probe", &name) };
-    let id = engine.create_container(&spec).await.map_err(|cause| error::engine("look into the image", &cause))?;
+    let id = creation::create(daemon, engine, spec, &handle.id)
+        .await
+        .map_err(|cause| error::engine("look into the image", &cause))?;
     let found = look(engine, &id).await;
     engine.remove_container(&id).await.map_err(|cause| error::engine("remove the probe", &cause))?;
     let interior = found.map_err(|cause| error::engine("look into the image", &cause))?;

@@ -34,7 +34,7 @@ pub(crate) async fn get(
     if let ImageSource::Variant(variant) = settings.resolved.image {
         let image = async {
             let image = image::agent(daemon, engine, handle, variant, false).await?;
-            let interior = interior::of(daemon, engine, &image).await?;
+            let interior = interior::of(daemon, engine, handle, &image).await?;
             Ok((image, interior))
         };
         let runtime = runtime::get(daemon, engine, info, handle, Libc::Glibc);
@@ -42,7 +42,7 @@ pub(crate) async fn get(
         return Ok(Materials { image, interior, runtime });
     }
     let image = image::of_project(daemon, engine, handle, settings).await?;
-    let interior = interior::of(daemon, engine, &image).await?;
+    let interior = interior::of(daemon, engine, handle, &image).await?;
     let runtime = runtime::get(daemon, engine, info, handle, interior.libc()).await?;
     Ok(Materials { image, interior, runtime })
 }

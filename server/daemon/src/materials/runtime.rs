@@ -18,7 +18,7 @@ use crate::lifecycle::spec::{HELPER, RUNTIME};
 use crate::lifecycle::verify;
 use crate::materials::{base, build, package};
 use crate::operations::Handle;
-use crate::{files, sys};
+use crate::{creation, files, sys};
 
 const TOOLS: &str = include_str!("../../../../images/runtime.Dockerfile");
 
@@ -78,7 +78,7 @@ pub(crate) async fn get(
         return Ok(runtime);
     }
     tools(daemon, engine, handle, &recipe).await?;
-    if is_there && is_whole(daemon, engine, &recipe).await? {
+    if is_there && is_whole(daemon, engine, handle, &recipe).await? {
         return seal(&marker, runtime);
     }
     handle.progress("image", "filling the runtime volume with Claude Code", 0, 0, None);
@@ -194,11 +194,11 @@ async fn run(engine: &Arc<dyn Engine>, id: &str) -> std::result::Result<(i64, Ve
 }
 
 /// Whether a volume that somebody else filled, or that was being filled when the daemon was killed, is what it should be.
-async fn is_whole(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, recipe: &Recipe) -> Result<bool> {
+async fn is_whole(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, recipe: &Recipe) -> Result<bool> {
     let mut spec = on_volume(daemon, recipe, "verify", "verify", true);
     spec.name = format!("{}-{}", spec.name, &sys::trace_id()[..8]);
     let what = "verify the runtime volume";
-    let id = engine.create_container(&spec).await.map_err(|cause| error::engine(what, &cause))?;
+    let id = creation::create(daemon, engine, spec, &handle.id).await.map_err(|cause| error::engine(what, &cause))?;
     let result = run(engine, &id).await;
     engine.remove_container(&id).await.map_err(|cause| error::engine(what, &cause))?;
     Ok(matches!(result, Ok((0, _))))
@@ -223,7 +223,7 @@ async fn fill(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, r
         label(labels::TRACE, &handle.id),
     ];
     engine.create_volume(&recipe.volume, &volume_labels).await.map_err(failed)?;
-    let id = engine.create_container(&spec).await.map_err(failed)?;
+    let id = creation::create(daemon, engine, spec, &handle.id).await.map_err(failed)?;
     let guard = Cleanup { engine: Arc::clone(engine), container: Some(id.clone()) };
     let result = async {
         let helper = daemon.helpers.program(recipe.arch)?;

@@ -94,7 +94,7 @@ fn the_projects_file_is_checked_and_its_faults_are_named() {
         let error = world.boxwood(["start", "--json", "--approve-config"]).run().refused(ErrorCode::ConfigInvalid);
         assert!(error.to_string().contains(word), "{text}: {error}");
     }
-    world.write(CONFIG, "{ \"memory\": \"2g\", \"env\": { \"FROM\": \"project\" } }");
+    world.write(CONFIG, "{ \"memory\": \"2g\", /* a comment */ }");
     let _ = world.start();
     assert_eq!(world.inspect().limits.memory_bytes, 2 << 30, "asking for less needs no yes");
     assert!(world.containers().len() == 1);

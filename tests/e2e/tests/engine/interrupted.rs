@@ -34,19 +34,25 @@ fn an_interrupted_build_leaves_nothing() {
 fn a_start_interrupted_at_any_request_is_undone() {
     let mut world = World::new();
     let gate = Gate::before(&mut world);
-    for path in ["/containers/create?name=boxwood-verify", "/containers/create?name=boxwood-project", "/start", "/exec"] {
-        gate.hold("POST", path, Moment::After);
-        let call = world.boxwood(["start", "--json"]).spawn();
+    let verifier = "/containers/create?name=boxwood-verify";
+    let sandbox = "/containers/create?name=boxwood-project";
+    for (path, moment) in [
+        (sandbox, Moment::After),
+        (sandbox, Moment::Before),
+        ("/start", Moment::After),
+        ("/exec", Moment::After),
+        (verifier, Moment::After),
+    ] {
+        gate.hold("POST", path, moment);
+        let call = world.boxwood(["start"]).spawn();
         gate.wait_held();
         call.signal("INT");
-        // The operation has been told when the daemon's list says so; what is held must not matter to that.
-        let mut rpc = boxwood_e2e::rpc::Rpc::open(&world);
-        let operations = rpc.call::<Operations>(&Empty {}).expect("a list");
-        assert!(operations.iter().any(|operation| operation.kind == "ensure"), "{operations:?}");
+        // The request to cancel is on its way when the command line says so.
+        call.wait_for_line("Cancelling");
         gate.release();
-        let error = call.wait().refused(ErrorCode::Cancelled);
-        assert!(error.hint.is_none_or(|hint| !hint.is_empty()));
-        until(&format!("nothing is left of a start interrupted at {path}"), || world.containers().is_empty().then_some(()));
+        let done = call.wait();
+        assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
+        until(&format!("nothing is left of a start interrupted at {path} ({moment:?})"), || world.containers().is_empty().then_some(()));
         assert!(world.listing().is_empty(), "{path}");
     }
     assert_eq!(world.start().action, EnsureAction::Created);

@@ -13,7 +13,7 @@ const DETACH: &[u8] = b"\x1dd";
 
 /// Number, inside, of the Claude that the terminal shows.
 fn claude(world: &World) -> Option<String> {
-    let look = "for p in /proc/[0-9]*; do tr '\\0' ' ' <$p/cmdline 2>/dev/null | grep -q '^claude ' && echo ${p#/proc/}; done; true";
+    let look = "for p in /proc/[0-9]*; do case $(readlink $p/exe) in */claude) echo ${p#/proc/};; esac; done";
     Some(world.sh(look).ok().out().trim().to_owned()).filter(|numbers| !numbers.is_empty())
 }
 
