@@ -105,17 +105,17 @@ test: engine ## Everything: check, engine, editor, security and devcontainer tes
 	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor perf
 
 test-e2e: engine tools build ## Lifecycle, images, command line against a real engine, as the current user
-	cargo nextest run --locked --package boxwood-e2e --profile engine --cargo-quiet
+	cargo nextest run --locked --package boxwood-e2e --profile engine --cargo-quiet -E 'binary(engine)'
 
-test-e2e-user: engine tools build ## The same as an ordinary user in the engine's group (needs root, which prepares that user)
+test-e2e-user: engine tools build ## These and the security tests as an ordinary user in the engine's group (needs root, which prepares that user)
 	@$(testbed)/e2e-as-user
 
 test-editor: engine package tests/node_modules/.package-lock.json ## The packaged extension in a real editor, driven by a real browser
 	@$(testbed)/editor >/dev/null
 	npm run --prefix tests test:editor
 
-test-security: engine build tests/node_modules/.package-lock.json ## What must not be possible, tried for real
-	npm run --prefix tests test:security
+test-security: engine tools build ## What must not be possible, tried for real
+	cargo nextest run --locked --package boxwood-e2e --profile engine --cargo-quiet -E 'binary(security)'
 
 test-devcontainer: engine build tests/node_modules/.package-lock.json ## The templates, judged by the official devcontainer CLI
 	npm run --prefix tests test:devcontainer

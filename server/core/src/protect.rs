@@ -55,7 +55,8 @@ const ALWAYS: [(&str, Kind); 11] = [
 
 /// Those that are made when they are missing, with what they then hold. The others are left missing because even an
 /// empty one changes what tools on the host do; each of them asks the person before it runs anything.
-const MADE: [(&str, &str); 9] = [
+const MADE: [(&str, &str); 10] = [
+    (".git", ""),
     (".vscode", ""),
     (".idea", ""),
     (".devcontainer", ""),
@@ -92,7 +93,9 @@ pub fn overlays(configured: &[String], find: &dyn Fn(&str) -> Found) -> (Vec<Ove
     match find(".git") {
         Found::Directory => wanted.extend(GIT.iter().map(|(path, kind)| ((*path).to_owned(), *kind))),
         Found::File => wanted.push((".git".to_owned(), Kind::File)),
-        Found::Missing | Found::Other => {}
+        // Where there is no repository, none can be made whose hooks and monitors the host would run.
+        Found::Missing => wanted.push((".git".to_owned(), Kind::Directory)),
+        Found::Other => {}
     }
     wanted.extend(configured.iter().map(|path| (normal(path), Kind::File)));
     wanted.sort_by(|a, b| a.0.cmp(&b.0));
@@ -153,7 +156,7 @@ mod tests {
         assert!(mounts.iter().any(|overlay| overlay.path == ".vscode" && overlay.make == Some(Kind::Directory)));
         assert!(mounts.iter().any(|overlay| overlay.path == ".claude" && !overlay.read_only), "pinned");
         assert!(!mounts.iter().any(|overlay| overlay.path == ".pre-commit-config.yaml"));
-        assert!(!mounts.iter().any(|overlay| overlay.path.starts_with(".git")));
+        assert!(mounts.iter().any(|overlay| overlay.path == ".git" && overlay.read_only && overlay.make.is_some()));
     }
 
     #[test]

@@ -50,7 +50,9 @@ pub(crate) struct Daemon {
 impl Daemon {
     /// Opens the state directory.
     pub(crate) fn open(paths: Paths, find: Find) -> Result<Arc<Self>> {
-        for directory in [&paths.state, &paths.state.join("journal"), &paths.state.join("sandboxes"), &paths.cache] {
+        for directory in
+            [&paths.state, &paths.log_dir(), &paths.state.join("journal"), &paths.state.join("sandboxes"), &paths.cache]
+        {
             files::private_directory(directory)?;
         }
         let hub = Hub::new();

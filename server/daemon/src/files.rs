@@ -8,15 +8,13 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{self, Result};
 
-/// Makes a directory and its parents, the last one entered by the person only. True when it was not there.
+/// Sees to it that a directory is there and entered by the person only. True when it was not there.
 pub(crate) fn private_directory(path: &Path) -> Result<bool> {
     let make = || -> io::Result<bool> {
-        if path.is_dir() {
-            return Ok(false);
-        }
+        let is_new = !path.is_dir();
         fs::create_dir_all(path)?;
         restrict(path, 0o700)?;
-        Ok(true)
+        Ok(is_new)
     };
     make().map_err(|cause| error::file("make the directory", path, &cause))
 }
@@ -86,6 +84,9 @@ pub(crate) fn remove_directory(path: &Path) -> Result<()> {
 #[cfg(unix)]
 fn restrict(path: &Path, mode: u32) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt as _;
+    if fs::metadata(path)?.permissions().mode() & 0o777 == mode {
+        return Ok(());
+    }
     fs::set_permissions(path, fs::Permissions::from_mode(mode))
 }
 

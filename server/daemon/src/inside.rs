@@ -66,10 +66,22 @@ pub(crate) fn exec(daemon: &Arc<Daemon>, params: ExecParams) -> Result<Operation
             }
             let exit_code =
                 engine.exec_exit_code(&running.exec_id).await.map_err(|cause| error::engine(what, &cause))?;
-            Ok(ExecResult { exit_code, stdout: stdout.text(), stderr: stderr.text() })
+            Ok(not_started(ExecResult { exit_code, stdout: stdout.text(), stderr: stderr.text() }))
         };
         handle.or_cancelled(work).await
     }))
+}
+
+/// Engines report a program that does not start as if it had run and written the reason itself; a shell would give 127
+/// for one that is not there, and the reason is no output.
+fn not_started(result: ExecResult) -> ExecResult {
+    let is_reason = matches!(result.exit_code, 126 | 127) && result.stdout.starts_with("OCI runtime exec failed");
+    if !is_reason {
+        return result;
+    }
+    let is_missing =
+        ["executable file not found", "no such file or directory"].iter().any(|words| result.stdout.contains(words));
+    ExecResult { exit_code: if is_missing { 127 } else { 126 }, stderr: result.stdout, stdout: String::new() }
 }
 
 /// The end of a stream of bytes, and its text piece by piece without cutting characters in two.

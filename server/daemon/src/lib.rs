@@ -14,6 +14,7 @@ mod hub;
 mod idle;
 mod inside;
 mod journal;
+mod known;
 mod lifecycle;
 mod link;
 mod listen;

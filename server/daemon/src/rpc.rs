@@ -24,6 +24,7 @@ use crate::counted::Counted;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::inside::Interest;
+use crate::known::Known;
 use crate::listen::Listener;
 use crate::materials::image;
 use crate::operations::Subject;
@@ -44,7 +45,9 @@ pub(crate) async fn serve(daemon: &Arc<Daemon>, mut listener: Listener, build: S
         .max_response_body_size(64 * 1024 * 1024)
         .ws_only()
         .build();
-    let builder = jsonrpsee::server::Server::builder().set_config(config).to_service_builder();
+    let middleware = jsonrpsee::server::middleware::rpc::RpcServiceBuilder::new().layer_fn(Known);
+    let builder =
+        jsonrpsee::server::Server::builder().set_config(config).set_rpc_middleware(middleware).to_service_builder();
     let (stop, handle) = stop_channel();
     loop {
         let stream = tokio::select! {
@@ -78,7 +81,7 @@ where
 }
 
 /// An error as JSON-RPC has it.
-fn object(problem: &RpcError) -> ErrorObjectOwned {
+pub(crate) fn object(problem: &RpcError) -> ErrorObjectOwned {
     ErrorObjectOwned::owned(problem.code.number(), problem.message.clone(), Some(problem))
 }
 

@@ -45,6 +45,8 @@ struct State {
     events: broadcast::Sender<Value>,
     /// Parameters of every subscription so far.
     subscriptions: watch::Sender<Vec<Value>>,
+    /// What `attach` answers with.
+    target: Mutex<Value>,
     stop: CancellationToken,
     cancel: CancellationToken,
 }
@@ -73,6 +75,7 @@ impl FakeDaemon {
             called: watch::Sender::new(0),
             events: broadcast::Sender::new(64),
             subscriptions: watch::Sender::new(Vec::new()),
+            target: Mutex::default(),
             stop: CancellationToken::new(),
             cancel: CancellationToken::new(),
         });
@@ -124,6 +127,11 @@ impl FakeDaemon {
     pub(crate) async fn subscribed(&self, number: usize) -> Vec<Value> {
         let mut subscriptions = self.state.subscriptions.subscribe();
         subscriptions.wait_for(|made| made.len() >= number).await.expect("the fake is there").clone()
+    }
+
+    /// Says what attaching is to lead to.
+    pub(crate) fn lead_to(&self, target: Value) {
+        *self.state.target.lock().expect("target") = target;
     }
 
     /// Sends an event to every subscriber.
@@ -193,6 +201,7 @@ fn module(state: &Arc<State>) -> RpcModule<Arc<State>> {
         Ok(json!({}))
     });
     on("boxwood/sandbox/list", |_, _| Ok(json!([])));
+    on("boxwood/sandbox/attach", |state, _| Ok(state.target.lock().expect("target").clone()));
     on("boxwood/test/echo", |_, params| Ok(params));
     on("boxwood/test/refuse", |_, _| Err(RpcError::new(ErrorCode::SandboxBusy, "busy").caused_by("somebody else")));
     on("boxwood/sandbox/ensure", |state, params| {

@@ -1,6 +1,7 @@
 //! The client against a daemon that is started, replaced, busy, broken or gone.
 #![cfg(unix)]
 
+#[expect(dead_code, reason = "the tests of the clients use the rest of it")]
 mod fake;
 mod operations;
 mod starting;

@@ -28,7 +28,10 @@ fn killed_at(path: &str, verb: &[&str], prepare: impl Fn(&World)) -> (World, Gat
 #[test]
 fn a_start_interrupted_by_a_kill_leaves_nothing_half_made() {
     for path in [CREATE, "/start", "/exec"] {
-        let (world, _gate) = killed_at(path, &["start"], |_| {});
+        let (world, _gate) = killed_at(path, &["start"], |world| {
+            let _ = world.start();
+            let _ = world.boxwood(["remove", "--json", "--purge-state", "--yes"]).run().ok();
+        });
         assert!(world.containers().len() == 1, "{path}: killed in the middle");
         // Whatever asks first starts the daemon, and that repairs before it answers about sandboxes.
         until("the repair", || world.list().is_empty().then_some(()));

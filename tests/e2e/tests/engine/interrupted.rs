@@ -30,32 +30,51 @@ fn an_interrupted_build_leaves_nothing() {
     assert_eq!(world.start().action, EnsureAction::Created, "and the next start is none the worse");
 }
 
-#[test]
-fn a_start_interrupted_at_any_request_is_undone() {
+/// The first start of an installation also verifies the runtime volume, in a container of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    First,
+    Later,
+}
+
+fn interrupted_at(start: Start, path: &str, moment: Moment) {
     let mut world = World::new();
     let gate = Gate::before(&mut world);
-    let verifier = "/containers/create?name=boxwood-verify";
-    let sandbox = "/containers/create?name=boxwood-project";
-    for (path, moment) in [
-        (sandbox, Moment::After),
-        (sandbox, Moment::Before),
-        ("/start", Moment::After),
-        ("/exec", Moment::After),
-        (verifier, Moment::After),
-    ] {
-        gate.hold("POST", path, moment);
-        let call = world.boxwood(["start"]).spawn();
-        gate.wait_held();
-        call.signal("INT");
-        // The request to cancel is on its way when the command line says so.
-        call.wait_for_line("Cancelling");
-        gate.release();
-        let done = call.wait();
-        assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
-        until(&format!("nothing is left of a start interrupted at {path} ({moment:?})"), || world.containers().is_empty().then_some(()));
-        assert!(world.listing().is_empty(), "{path}");
+    if start == Start::Later {
+        let _ = world.start();
+        let _ = world.boxwood(["remove", "--json", "--purge-state", "--yes"]).run().ok();
     }
+    gate.hold("POST", path, moment);
+    let call = world.boxwood(["start"]).spawn();
+    gate.wait_held();
+    call.signal("INT");
+    // The request to cancel is on its way when the command line says so.
+    call.wait_for_line("Cancelling");
+    gate.release();
+    let done = call.wait();
+    assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
+    until(&format!("nothing is left of a start interrupted at {path}"), || world.containers().is_empty().then_some(()));
+    assert!(world.listing().is_empty(), "{path}");
+    assert!(world.list().is_empty(), "{path}");
     assert_eq!(world.start().action, EnsureAction::Created);
+}
+
+#[test]
+fn a_start_interrupted_while_the_container_is_made_is_undone() {
+    interrupted_at(Start::First, "/containers/create?name=boxwood-project", Moment::Before);
+    interrupted_at(Start::First, "/containers/create?name=boxwood-project", Moment::After);
+}
+
+#[test]
+fn a_start_interrupted_while_the_container_starts_is_undone() {
+    interrupted_at(Start::Later, "/start", Moment::After);
+    interrupted_at(Start::Later, "/exec", Moment::After);
+}
+
+#[test]
+fn a_start_interrupted_while_the_runtime_is_verified_is_undone() {
+    interrupted_at(Start::First, "/containers/create?name=boxwood-verify", Moment::After);
+    interrupted_at(Start::First, "/start", Moment::After);
 }
 
 #[test]

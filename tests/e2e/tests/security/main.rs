@@ -1,1 +1,9 @@
+//! What must not be possible, tried for real. `tests/security/README.md` says who is assumed to be hostile and lists
+//! what is attacked.
 
+mod confinement;
+mod forbidden;
+mod hostile_input;
+mod host_files;
+mod secrets;
+mod socket;

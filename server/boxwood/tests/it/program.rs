@@ -1,5 +1,4 @@
 //! The program as a person or a script meets it, with a home of its own and no engine.
-#![cfg(unix)]
 
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output, Stdio};

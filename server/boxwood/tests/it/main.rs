@@ -1,0 +1,9 @@
+//! The program `boxwood`, run as people run it.
+#![cfg(unix)]
+
+#[expect(dead_code, reason = "the client's own tests use the rest of it")]
+#[path = "../../../client/tests/it/fake.rs"]
+mod fake;
+mod program;
+mod session;
+mod terminal;
