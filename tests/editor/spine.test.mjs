@@ -6,14 +6,14 @@ import { after, before, describe } from "node:test";
 import { credentialHash } from "../fakes/messages-api.mjs";
 import { API_KEY, Bed } from "./lib/bed.mjs";
 import { containerOf, containersOf, docker, stateOf } from "./lib/docker.mjs";
-import { editorTest } from "./lib/suite.mjs";
+import { story } from "./lib/suite.mjs";
 import { LONG, until } from "./lib/wait.mjs";
 
 describe("the spine", { timeout: 900_000 }, () => {
   let bed;
   let project;
   let window;
-  const check = (name, body, options) => editorTest(name, () => bed, body, options);
+  const step = story(() => bed);
 
   before(async () => {
     bed = await Bed.start();
@@ -22,29 +22,30 @@ describe("the spine", { timeout: 900_000 }, () => {
   });
   after(() => bed.stop());
 
-  check("a window without a sandbox offers to start one", async () => {
+  step("a window without a sandbox offers to start one", async () => {
     const item = await window.statusBarItem(/Start Claude Sandbox/);
     assert.equal(item.text, "Start Claude Sandbox");
   });
 
-  check("Start Claude Sandbox: progress, then Claude in a terminal, then healthy", async () => {
+  step("Start Claude Sandbox: progress, then Claude in a terminal, then healthy", async () => {
     await window.palette("Start Claude Sandbox");
     await window.notification(/Starting the Claude sandbox of 'first day'/);
     await window.statusBarItem(/Claude: starting/);
-    await window.terminal(/Claude Code/, { timeout: LONG });
+    await window.terminal(/Claude Code/, { timeout: LONG, unless: /Failed/ });
     await window.statusBarItem(/Claude: healthy/, { timeout: 60_000 });
     await window.see("no progress left", (screen) => !screen.notifications.some((text) => /Starting/.test(text)));
     assert.equal(await stateOf(await containerOf(project)), "running");
   }, { timeout: LONG + 60_000 });
 
-  check("a prompt typed there is answered, with the person's key", async () => {
+  step("a prompt typed there is answered, with the person's key", async () => {
     await window.typeLine("is anybody there?");
     await window.terminal(/FAKE-REPLY \d+/);
     const turn = bed.modelRequests().find((entry) => JSON.stringify(entry.body.messages).includes("is anybody there?"));
-    assert.deepEqual(turn.auth.map(({ hash }) => hash), [credentialHash(API_KEY)]);
+    assert.ok(turn.auth.length > 0);
+    for (const { hash } of turn.auth) assert.equal(hash, credentialHash(API_KEY));
   });
 
-  check("what Claude writes is in the project and belongs to the person", async () => {
+  step("what Claude writes is in the project and belongs to the person", async () => {
     const file = path.join(project, "written.txt");
     await window.typeLine(`[[tool:Write ${JSON.stringify({ file_path: file, content: "from inside" })}]] say the file is written`);
     await window.terminal(/^.*● the file is written/m);
@@ -52,43 +53,43 @@ describe("the spine", { timeout: 900_000 }, () => {
     assert.equal((await stat(file)).uid, process.getuid());
   });
 
-  check("the tooltip tells figures, limits and that the network is open", async () => {
+  step("the tooltip tells figures, limits and that the network is open", async () => {
     await until("figures in the tooltip", async () => /CPU/.test(await window.statusBarTooltip(/Claude: healthy/)));
     const tooltip = await window.statusBarTooltip(/Claude: healthy/);
     assert.match(tooltip, /Memory[\s\S]* of /);
     assert.match(tooltip, /open, no policy enforced/);
   });
 
-  check("the key is neither in the container's description nor in a process list", async () => {
+  step("the key is neither in the container's description nor in a process list", async () => {
     const container = await containerOf(project);
     assert.ok(!(await docker("inspect", container)).includes(API_KEY));
     assert.ok(!(await docker("top", container, "-eo", "pid,args")).includes(API_KEY));
   });
 
-  check("a closed terminal leaves Claude working; Attach brings the same screen back", async () => {
-    await window.palette("Terminal: Kill the Active Terminal Instance");
+  step("a closed terminal leaves Claude working; Attach brings the same screen back", async () => {
+    await window.palette("View: Close Editor");
     await window.see("no terminal", (screen) => screen.terminal === "");
     await window.statusBarItem(/Claude: healthy/);
     await window.palette("Boxwood: Attach");
     await window.terminal(/FAKE-REPLY \d+/);
   });
 
-  check("Open Shell opens a shell in the project, inside", async () => {
+  step("Open Shell opens a shell in the project, inside", async () => {
     await window.palette("Boxwood: Open Shell");
     await window.terminal(/[$#] *$/m);
     await window.typeLine("pwd; test -e /opt/boxwood/bin/claude && echo inside-$((40+2))");
     const text = await window.terminal(/inside-42/);
     assert.ok(text.replaceAll("\n", "").includes(project), "the shell starts in the project");
-    await window.palette("Terminal: Kill the Active Terminal Instance");
+    await window.palette("View: Close Editor");
   });
 
-  check("Stop: the status bar follows, the container is kept", async () => {
+  step("Stop: the status bar follows, the container is kept", async () => {
     await window.palette("Boxwood: Stop");
     await window.statusBarItem(/Claude: stopped/);
     assert.equal(await stateOf(await containerOf(project)), "exited");
   });
 
-  check("Start again takes the same container and the conversation goes on", async () => {
+  step("Start again takes the same container and the conversation goes on", async () => {
     const previous = await containerOf(project);
     await window.palette("Start Claude Sandbox");
     await window.statusBarItem(/Claude: healthy/, { timeout: 60_000 });
@@ -96,7 +97,7 @@ describe("the spine", { timeout: 900_000 }, () => {
     await window.terminal(/Claude Code|FAKE-REPLY/);
   });
 
-  check("Refresh makes a new container and keeps the project's files", async () => {
+  step("Refresh makes a new container and keeps the project's files", async () => {
     const previous = await containerOf(project);
     await window.palette("Boxwood: Refresh");
     await until("another container", async () => {
@@ -107,7 +108,7 @@ describe("the spine", { timeout: 900_000 }, () => {
     assert.equal(await readFile(path.join(project, "written.txt"), "utf8"), "from inside");
   });
 
-  check("a container killed from outside shows within two seconds", async () => {
+  step("a container killed from outside shows within two seconds", async () => {
     const container = await containerOf(project);
     await docker("kill", container);
     const killed = performance.now();
@@ -116,12 +117,12 @@ describe("the spine", { timeout: 900_000 }, () => {
     assert.ok(took <= 2_000, `it took ${took.toFixed(0)} ms`);
   });
 
-  check("Show Logs shows the log of a stopped sandbox too", async () => {
+  step("Show Logs shows the log of a stopped sandbox too", async () => {
     await window.palette("Boxwood: Show Logs");
     await window.see("the log", (screen) => /Sandbox Log/.test(screen.panel));
   });
 
-  check("Remove asks first, then nothing of it is left in the engine", async () => {
+  step("Remove asks first, then nothing of it is left in the engine", async () => {
     await window.palette("Boxwood: Remove");
     await window.clickDialog(/Remove the sandbox of 'first day'\?/, /^Remove$/);
     await window.statusBarItem(/Start Claude Sandbox/);

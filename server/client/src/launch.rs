@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{File, TryLockError};
-use std::io::{self, BufRead as _, BufReader, PipeReader, Read as _, Seek as _, SeekFrom};
+use std::io::{self, PipeReader, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
@@ -238,15 +238,14 @@ impl Launcher {
         let child = command.spawn().map_err(|error| failed(&error))?;
         // The command holds the writing end, which would keep a failed daemon's silence from being noticed.
         drop(command);
-        let report = tokio::time::timeout(STARTING, tokio::task::spawn_blocking(move || first_line(reader))).await;
+        let report = tokio::time::timeout(STARTING, first_line(reader)).await;
         // Letting go of the child leaves it running; the runtime reaps it if it ends before this process does.
         drop(child);
         match report {
-            Ok(Ok(Ok(line))) => match ready::read(&line) {
+            Ok(Ok(line)) => match ready::read(&line) {
                 Some(report) => report,
                 None => Err(self.ended_silently(last_words.as_mut())),
             },
-            Ok(Ok(Err(error))) => Err(failed(&error)),
             Ok(Err(error)) => Err(failed(&error)),
             Err(_) => Err(failed(&format!("it does not listen after {} seconds", STARTING.as_secs()))),
         }
@@ -276,10 +275,23 @@ impl Launcher {
     }
 }
 
-fn first_line(reader: PipeReader) -> io::Result<String> {
+#[cfg(unix)]
+async fn first_line(reader: PipeReader) -> io::Result<String> {
+    use tokio::io::AsyncBufReadExt as _;
+    let reader = tokio::net::unix::pipe::Receiver::from_owned_fd(reader.into())?;
     let mut line = String::new();
-    BufReader::new(reader).read_line(&mut line)?;
+    tokio::io::BufReader::new(reader).read_line(&mut line).await?;
     Ok(line)
+}
+
+#[cfg(windows)]
+async fn first_line(reader: PipeReader) -> io::Result<String> {
+    use std::io::BufRead as _;
+    let read = tokio::task::spawn_blocking(move || {
+        let mut line = String::new();
+        io::BufReader::new(reader).read_line(&mut line).map(|_| line)
+    });
+    read.await.map_err(io::Error::other)?
 }
 
 /// The daemon outlives its starter: it holds no directory, and (by itself, as its first act) no terminal.

@@ -101,7 +101,15 @@ mod unix {
                 ErrorCode::SocketUnsafe,
                 format!("another user listens on {}", paths.socket().display()),
             )),
-            Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::ConnectionRefused) => Ok(None),
+            // The last is a daemon that ended between our knocking and its opening.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::NotFound | ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
+                ) =>
+            {
+                Ok(None)
+            }
             Err(error) => Err(unreachable(paths, &error)),
         }
     }

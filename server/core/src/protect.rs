@@ -55,8 +55,10 @@ const ALWAYS: [(&str, Kind); 11] = [
 
 /// Those that are made when they are missing, with what they then hold. The others are left missing because even an
 /// empty one changes what tools on the host do; each of them asks the person before it runs anything.
-const MADE: [(&str, &str); 10] = [
+const MADE: [(&str, &str); 11] = [
     (".git", ""),
+    // Names the directory with the configuration and the hooks; "." is the repository itself, as without it.
+    (".git/commondir", ".\n"),
     (".vscode", ""),
     (".idea", ""),
     (".devcontainer", ""),
@@ -74,7 +76,8 @@ pub fn placeholder(path: &str) -> Option<&'static str> {
     MADE.iter().find(|(made, _)| *made == path).map(|(_, contents)| *contents)
 }
 
-const GIT: [(&str, Kind); 4] = [
+const GIT: [(&str, Kind); 5] = [
+    (".git/commondir", Kind::File),
     (".git/hooks", Kind::Directory),
     (".git/config", Kind::File),
     (".git/config.worktree", Kind::File),
@@ -95,7 +98,7 @@ pub fn overlays(configured: &[String], find: &dyn Fn(&str) -> Found) -> (Vec<Ove
         Found::File => wanted.push((".git".to_owned(), Kind::File)),
         // Where there is no repository, none can be made whose hooks and monitors the host would run.
         Found::Missing => wanted.push((".git".to_owned(), Kind::Directory)),
-        Found::Other => {}
+        Found::Other => unprotected.push(".git".to_owned()),
     }
     wanted.extend(configured.iter().map(|path| (normal(path), Kind::File)));
     wanted.sort_by(|a, b| a.0.cmp(&b.0));

@@ -52,7 +52,9 @@ impl Api {
     pub fn questions(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.record).unwrap_or_default();
         let requests = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        requests.filter(|request| request["path"].as_str().is_some_and(|path| path.starts_with("/v1/messages"))).collect()
+        requests
+            .filter(|request| request["path"].as_str().is_some_and(|path| path.starts_with("/v1/messages")))
+            .collect()
     }
 }
 

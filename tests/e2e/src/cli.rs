@@ -244,7 +244,8 @@ impl Finished {
     #[track_caller]
     pub fn json<T: DeserializeOwned>(self) -> T {
         let done = self.ok();
-        serde_json::from_slice(&done.stdout).unwrap_or_else(|cause| panic!("{}: {cause}", done.told("printed no result")))
+        serde_json::from_slice(&done.stdout)
+            .unwrap_or_else(|cause| panic!("{}: {cause}", done.told("printed no result")))
     }
 
     /// The error in `--json` form.
@@ -254,8 +255,11 @@ impl Finished {
     #[must_use]
     #[track_caller]
     pub fn error(self) -> RpcError {
-        let document: Option<serde_json::Value> =
-            self.stderr.split(|byte| *byte == b'\n').rfind(|line| !line.is_empty()).and_then(|line| serde_json::from_slice(line).ok());
+        let document: Option<serde_json::Value> = self
+            .stderr
+            .split(|byte| *byte == b'\n')
+            .rfind(|line| !line.is_empty())
+            .and_then(|line| serde_json::from_slice(line).ok());
         let error = document.and_then(|mut document| serde_json::from_value::<RpcError>(document["error"].take()).ok());
         let error = error.unwrap_or_else(|| panic!("{}", self.told("gave no error")));
         assert_eq!(self.status, i32::from(error.code.exit_code()), "{}", self.told("has another exit status"));
@@ -271,7 +275,11 @@ impl Finished {
         let words = self.words.clone();
         let error = self.error();
         assert_eq!(error.code, code, "{words}: {error}");
-        assert_eq!(error.hint.is_some(), code.hint().is_some() || error.hint.is_some(), "{words} names no next step: {error}");
+        assert_eq!(
+            error.hint.is_some(),
+            code.hint().is_some() || error.hint.is_some(),
+            "{words} names no next step: {error}"
+        );
         error
     }
 

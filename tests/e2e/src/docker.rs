@@ -65,7 +65,9 @@ pub fn images(filter: &str) -> Vec<String> {
 pub fn gateway() -> String {
     let table = docker(["run", "--rm", "debian:bookworm-slim", "cat", "/proc/net/route"]);
     let routes = table.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let hexadecimal = routes.filter(|route| route.get(1) == Some(&"00000000")).find_map(|route| u32::from_str_radix(route.get(2)?, 16).ok());
+    let hexadecimal = routes
+        .filter(|route| route.get(1) == Some(&"00000000"))
+        .find_map(|route| u32::from_str_radix(route.get(2)?, 16).ok());
     // The kernel writes the address in the byte order of the machine.
     std::net::Ipv4Addr::from(hexadecimal.expect("containers have a default route").to_ne_bytes()).to_string()
 }

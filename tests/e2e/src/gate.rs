@@ -52,7 +52,8 @@ impl Gate {
     /// When the engine is not a local one, or the gate's socket cannot be made.
     #[must_use]
     pub fn before(world: &mut World) -> Self {
-        let host = std::env::var("DOCKER_HOST").unwrap_or_else(|_| docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]));
+        let host = std::env::var("DOCKER_HOST")
+            .unwrap_or_else(|_| docker(["context", "inspect", "--format", "{{.Endpoints.docker.Host}}"]));
         let engine = host.strip_prefix("unix://").expect("the tests' engine listens on a socket").into();
         let socket = world.root().join("engine.sock");
         world.set("DOCKER_HOST", format!("unix://{}", socket.display()));

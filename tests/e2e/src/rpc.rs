@@ -172,7 +172,8 @@ pub fn frame(kind: u8, payload: &[u8]) -> Vec<u8> {
 #[track_caller]
 pub fn is_well(world: &World, pid: u32) {
     let mut rpc = Rpc::open(world);
-    let hello = HelloParams { client: "test".into(), version: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL_VERSION };
+    let hello =
+        HelloParams { client: "test".into(), version: env!("CARGO_PKG_VERSION").into(), protocol: PROTOCOL_VERSION };
     rpc.call::<Hello>(&hello).expect("the daemon greets");
     let status: DaemonStatus = rpc.call::<Status>(&Empty {}).expect("the daemon says how it is");
     assert_eq!(status.pid, pid, "it is another daemon");

@@ -27,7 +27,8 @@ impl Terminal {
     pub fn open(world: &World, words: &str) -> Self {
         let pid_file = tempfile::Builder::new().prefix("client-").tempfile_in(world.root()).expect("a file");
         let pid_file = pid_file.into_temp_path().keep().expect("a file");
-        let line = format!("stty rows 40 cols 120; echo $$ >'{}'; exec '{}' {words}", pid_file.display(), program().display());
+        let line =
+            format!("stty rows 40 cols 120; echo $$ >'{}'; exec '{}' {words}", pid_file.display(), program().display());
         let mut script = Command::new("script")
             .args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"])
             .env_clear()

@@ -33,7 +33,8 @@ pub struct World {
 /// The checkout. Asked for at run time, because the tests may run from a copy elsewhere.
 #[must_use]
 pub fn repository() -> PathBuf {
-    let package = std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
+    let package =
+        std::env::var_os("CARGO_MANIFEST_DIR").map_or_else(|| env!("CARGO_MANIFEST_DIR").into(), PathBuf::from);
     package.ancestors().nth(2).map_or_else(|| package.clone(), Path::to_path_buf)
 }
 
@@ -228,7 +229,8 @@ impl World {
     #[must_use]
     pub fn listing(&self) -> Vec<String> {
         let entries = fs::read_dir(&self.project).expect("the project is there");
-        let mut names: Vec<_> = entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+        let mut names: Vec<_> =
+            entries.flatten().map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
         names.sort();
         names
     }
@@ -274,7 +276,8 @@ impl World {
 /// Whether a process runs; one that only waits to be collected does not.
 #[must_use]
 pub fn is_alive(pid: u32) -> bool {
-    fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
+    fs::read_to_string(format!("/proc/{pid}/stat"))
+        .is_ok_and(|stat| !stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z')))
 }
 
 /// Ends a daemon gently, or else by force. Never panics, so that a failed test says why it failed.

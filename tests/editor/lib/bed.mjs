@@ -43,8 +43,8 @@ export class Bed {
     const requests = [];
     const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, onRequest: (entry) => requests.push(entry) });
     const cache = process.env.BOXWOOD_TESTBED_CACHE ?? path.join(homedir(), ".cache/boxwood-testbed");
-    const address = hasEngine ? await hostAddress() : "127.0.0.1";
     try {
+      const address = hasEngine ? await hostAddress() : "127.0.0.1";
       const editor = await Editor.start({
         ...options,
         root,

@@ -1,6 +1,5 @@
 // What the engine itself says, asked through the docker client: the judge of what the editor shows.
 import { execFile } from "node:child_process";
-import { networkInterfaces } from "node:os";
 import { promisify } from "node:util";
 
 const run = promisify(execFile);
@@ -30,10 +29,10 @@ export function stateOf(container) {
 
 /** An address of this machine that a container on the default network can reach: the bridge's own. */
 export async function hostAddress() {
-  const bridge = await docker("network", "inspect", "bridge", "--format", '{{index .Options "com.docker.network.bridge.name"}}');
-  const address = networkInterfaces()[bridge]?.find(({ family }) => family === "IPv4")?.address;
-  if (!address) throw new Error(`the engine's bridge '${bridge}' has no address on this machine; sandboxes could not reach the imitation of the Messages API`);
-  return address;
+  const [{ Gateway, Subnet }] = JSON.parse(await docker("network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"));
+  // Old engines leave the gateway out when they chose it themselves: the first address of the subnet. The interface is
+  // no help, for a bridge without a container counts as down.
+  return Gateway ?? Subnet.replace(/\.\d+\/\d+$/, ".1");
 }
 
 export async function removeAllOf(project) {

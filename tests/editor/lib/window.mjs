@@ -10,7 +10,7 @@ export const ARTIFACTS = fileURLToPath(new URL("../../../artifacts/editor/", imp
 /** Runs in the page. Everything that the tests ask about, as plain data. */
 function readScreen() {
   const visible = (element) => element.getClientRects().length > 0;
-  const texts = (selector) => [...document.querySelectorAll(selector)].filter(visible).map((element) => element.textContent.trim());
+  const texts = (selector) => [...document.querySelectorAll(selector)].filter(visible).map((element) => element.innerText.trim());
   // The label of an item repeats its text and adds the tooltip; icons have no text of their own.
   const statusBar = [...document.querySelectorAll(".statusbar-item")].filter(visible).map((item) => {
     const label = item.querySelector("[aria-label]")?.getAttribute("aria-label") ?? item.getAttribute("aria-label") ?? "";
@@ -28,6 +28,7 @@ function readScreen() {
     tree: texts(".pane-body .monaco-list-row"),
     tabs: texts(".tabs-container .tab"),
     panel: texts(".part.panel").join(" "),
+    sideBar: texts(".part.sidebar").join(" "),
   };
 }
 
@@ -71,14 +72,17 @@ export class Window {
   /**
    * Waits until `probe`, given the screen, answers with something truthy, and returns that.
    * The error of a wait in vain says what was on the screen instead.
+   * @param {{timeout?: number, unless?: RegExp}} options unless: a notification that makes further waiting pointless
    */
-  async see(what, probe, { timeout = SOON } = {}) {
+  async see(what, probe, { timeout = SOON, unless } = {}) {
     const deadline = performance.now() + timeout;
     for (;;) {
       const screen = await this.screen();
       const value = probe(screen);
       if (value) return value;
-      if (performance.now() > deadline) throw new Error(`waited ${timeout} ms in vain for ${what}; the screen says ${JSON.stringify(screen, null, 2)}`);
+      const fault = unless && screen.notifications.find((text) => unless.test(text));
+      if (fault) throw new Error(`instead of ${what} there came the notification: ${fault}`);
+      if (performance.now() > deadline) throw new Error(`waited ${timeout} ms in vain for ${what}; the screen says ${summary(screen)}`);
       // One painted frame: nothing can have changed on the screen before it.
       await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => resolve())));
     }
@@ -118,9 +122,11 @@ export class Window {
     await this.page.locator(".notification-list-item").filter({ hasText: pattern }).first().locator(".monaco-button, .action-label").filter({ hasText: button }).first().click();
   }
 
-  async clearNotifications() {
+  /** Closes what a command may have opened: dialog, list, notifications. */
+  async clear() {
+    for (let i = 0; i < 2; i += 1) await this.page.keyboard.press("Escape");
     await this.palette("Notifications: Clear All Notifications");
-    await this.see("no notification", (screen) => screen.notifications.length === 0);
+    await this.see("nothing in front", ({ notifications, dialog, picks }) => notifications.length + dialog.length + picks.length === 0);
   }
 
   /** A modal dialog of the workbench. */
@@ -169,6 +175,13 @@ export class Window {
     await this.page.locator(".quick-input-widget .monaco-list-row").filter({ hasText: pattern }).first().click();
   }
 
+  /** The inline action of a row in the side bar. */
+  async treeAction(row, action) {
+    const line = this.page.locator(".sidebar .monaco-list-row").filter({ hasText: row }).first();
+    await line.hover();
+    await line.locator(`.action-label[aria-label^="${action}"]`).first().click();
+  }
+
   terminal(pattern, options) {
     return this.see(`terminal text ${pattern}`, (screen) => pattern.test(screen.terminal) && screen.terminal, options);
   }
@@ -189,6 +202,12 @@ export class Window {
     await this.page.screenshot({ path: file });
     return file;
   }
+}
+
+/** The screen in an error message: what the product shows, without the editor's own furniture. */
+function summary(screen) {
+  const statusBar = screen.statusBar.map(({ text, label }) => (text === label ? text : `${text} (${label})`));
+  return JSON.stringify({ ...screen, statusBar }, null, 1);
 }
 
 async function appears(locator, timeout) {

@@ -90,7 +90,8 @@ fn a_killed_daemon_is_followed_by_another() {
     let first = home.status()["pid"].as_i64().expect("pid");
     let killed = Command::new("kill").args(["-9", &first.to_string()]).status().expect("kill");
     assert!(killed.success());
-    assert_eq!(home.run(&["template", "list"]).status.code(), Some(0));
+    let next = home.run(&["template", "list"]);
+    assert_eq!(next.status.code(), Some(0), "{}", text(&next.stderr));
     assert_ne!(home.status()["pid"].as_i64(), Some(first));
 }
 

@@ -1,6 +1,7 @@
 //! A daemon that speaks the real protocol on a real socket and does nothing: what it answers is the test's choice.
 
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use boxwood_client::transport;
 use boxwood_core::paths::Paths;
@@ -15,6 +16,9 @@ use tokio::net::UnixListener;
 use tokio::runtime::Runtime;
 use tokio::sync::{broadcast, watch};
 use tokio_util::sync::CancellationToken;
+
+/// What does not come by then does not come.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Who the fake says it is.
 #[derive(Clone)]
@@ -119,14 +123,16 @@ impl FakeDaemon {
     pub(crate) async fn called(&self, method: &str) {
         let mut called = self.state.called.subscribe();
         while !self.calls().iter().any(|(name, _)| name == method) {
-            called.changed().await.expect("the fake is there");
+            let changed = tokio::time::timeout(PATIENCE, called.changed()).await;
+            changed.unwrap_or_else(|_| panic!("{method} is not called")).expect("the fake is there");
         }
     }
 
     /// Completes when so many subscriptions have been made; gives their parameters.
     pub(crate) async fn subscribed(&self, number: usize) -> Vec<Value> {
         let mut subscriptions = self.state.subscriptions.subscribe();
-        subscriptions.wait_for(|made| made.len() >= number).await.expect("the fake is there").clone()
+        let made = tokio::time::timeout(PATIENCE, subscriptions.wait_for(|made| made.len() >= number)).await;
+        made.expect("subscribed in time").expect("the fake is there").clone()
     }
 
     /// Says what attaching is to lead to.

@@ -3,6 +3,7 @@
 
 #[expect(dead_code, reason = "the tests of the clients use the rest of it")]
 mod fake;
+mod fifo;
 mod operations;
 mod starting;
 mod takeover;

@@ -4,6 +4,7 @@ use boxwood_protocol::ErrorCode;
 use tempfile::TempDir;
 
 use crate::fake::{FakeDaemon, Identity};
+use crate::fifo::Fifo;
 use crate::{launcher, paths_in};
 
 fn base() -> TempDir {
@@ -53,27 +54,22 @@ async fn looking_for_a_daemon_starts_none() {
 async fn two_clients_at_once_start_one_daemon() {
     let base = base();
     let place = base.path().display().to_string();
-    for pipe in ["started", "listening"] {
-        let made = std::process::Command::new("mkfifo").arg(base.path().join(pipe)).status().expect("mkfifo");
-        assert!(made.success());
-    }
+    let (mut started, mut listening) =
+        (Fifo::new(&base.path().join("started")), Fifo::new(&base.path().join("listening")));
     // The script says that it runs, and waits until the test listens for it.
     let script = format!("echo x >>{place}/starts; echo >{place}/started; read -r _ <{place}/listening; echo ready");
     let (first, second) = (launcher(base.path(), &script), launcher(base.path(), &script));
-    let listening = tokio::spawn({
-        let (started, listening) = (base.path().join("started"), base.path().join("listening"));
-        let paths = paths_in(base.path());
-        async move {
-            tokio::task::spawn_blocking(move || std::fs::read(started)).await.expect("task").expect("pipe");
-            let fake = FakeDaemon::listen(&paths, Identity::current());
-            tokio::task::spawn_blocking(move || std::fs::write(listening, "\n")).await.expect("task").expect("pipe");
-            fake
-        }
+    let paths = paths_in(base.path());
+    let daemon = tokio::spawn(async move {
+        started.heard().await;
+        let fake = FakeDaemon::listen(&paths, Identity::current());
+        listening.say().await;
+        (fake, listening)
     });
     let (first, second) = tokio::join!(first.connect(), second.connect());
     first.expect("connected");
     second.expect("connected");
-    listening.await.expect("the fake listens");
+    let _daemon = daemon.await.expect("the fake listens");
     let starts = std::fs::read_to_string(base.path().join("starts")).expect("starts");
     assert_eq!(starts, "x\n");
 }

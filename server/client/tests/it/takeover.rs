@@ -5,6 +5,7 @@ use boxwood_protocol::params::SandboxFilter;
 use boxwood_protocol::{ErrorCode, PROTOCOL_VERSION};
 
 use crate::fake::{FakeDaemon, Identity};
+use crate::fifo::Fifo;
 use crate::{launcher, paths_in};
 
 /// What a client of version 1.0.0, changed at 5, does about a daemon.
@@ -19,15 +20,14 @@ async fn meet(identity: Identity) -> Met {
     let base = tempfile::tempdir().expect("temporary directory");
     let paths = paths_in(base.path());
     let listening = base.path().join("listening");
-    let made = std::process::Command::new("mkfifo").arg(&listening).status().expect("mkfifo");
-    assert!(made.success());
+    let mut word = Fifo::new(&listening);
     let old = FakeDaemon::listen(&paths, identity);
     // The new daemon is a script that waits until the test listens in its place.
     let launcher = launcher(base.path(), &format!("read -r _ <{}; echo ready", listening.display()));
     let taking_over = async {
         old.left().await;
         let new = FakeDaemon::listen(&paths, Identity::current());
-        tokio::task::spawn_blocking(move || std::fs::write(listening, "\n")).await.expect("task").expect("pipe");
+        word.say().await;
         new
     };
     let connecting = launcher.connect();

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::daemon_for;
 use crate::editor::Editor;
+use crate::fifo::Fifo;
 
 #[tokio::test]
 async fn events_flow_from_the_beginning() {
@@ -41,10 +42,7 @@ async fn the_editors_subscription_replaces_the_servers_own() {
 #[tokio::test]
 async fn a_daemon_that_dies_fails_what_waits_and_its_successor_sends_a_snapshot() {
     let mut editor = Editor::open("echo >BASE/started; read -r _ <BASE/listening; echo ready");
-    for pipe in ["started", "listening"] {
-        let made = std::process::Command::new("mkfifo").arg(editor.place(pipe)).status().expect("mkfifo");
-        assert!(made.success());
-    }
+    let (mut started, mut listening) = (Fifo::new(&editor.place("started")), Fifo::new(&editor.place("listening")));
     let first = daemon_for(&editor);
     editor.initialize().await;
     assert_eq!(editor.event().await["type"], "snapshot");
@@ -54,11 +52,9 @@ async fn a_daemon_that_dies_fails_what_waits_and_its_successor_sends_a_snapshot(
     assert_eq!(editor.answer(1).await["error"]["data"]["code"], "daemon.unavailable");
 
     // The server starts a successor by itself, because it wants events.
-    let started = editor.place("started");
-    tokio::task::spawn_blocking(move || std::fs::read(started)).await.expect("task").expect("pipe");
+    started.heard().await;
     let second = daemon_for(&editor);
-    let listening = editor.place("listening");
-    tokio::task::spawn_blocking(move || std::fs::write(listening, "\n")).await.expect("task").expect("pipe");
+    listening.say().await;
     assert_eq!(editor.event().await["type"], "snapshot");
     editor.request(2, "boxwood/test/echo", json!({ "again": true })).await;
     assert_eq!(editor.answer(2).await["result"], json!({ "again": true }));

@@ -6,6 +6,8 @@ mod events;
 #[expect(dead_code, reason = "the client's own tests use the rest of it")]
 #[path = "../../../client/tests/it/fake.rs"]
 mod fake;
+#[path = "../../../client/tests/it/fifo.rs"]
+mod fifo;
 mod relaying;
 mod robustness;
 

@@ -35,7 +35,11 @@ fn every_verb_says_that_no_engine_answers_and_what_to_do() {
     }
     let said = world.boxwood(["start"]).run();
     assert_eq!(said.status, 69);
-    assert!(said.err().contains("/nonexistent/engine.sock") && said.err().contains("next:"), "{}", said.told("is unclear"));
+    assert!(
+        said.err().contains("/nonexistent/engine.sock") && said.err().contains("next:"),
+        "{}",
+        said.told("is unclear")
+    );
     assert!(world.listing().is_empty(), "nothing was left in the project");
 }
 
@@ -71,7 +75,10 @@ fn settings_that_name_no_engine_are_named() {
         world.set("DOCKER_HOST", host);
         let error = world.boxwood(["list", "--json"]).run().error();
         assert!(matches!(error.code, ErrorCode::EngineUnavailable), "{host}: {error}");
-        assert!(error.to_string().contains(host) || error.hint.is_some_and(|hint| hint.contains("DOCKER_HOST")), "{host}");
+        assert!(
+            error.to_string().contains(host) || error.hint.is_some_and(|hint| hint.contains("DOCKER_HOST")),
+            "{host}"
+        );
         let _ = world.boxwood(["daemon", "stop"]).run().ok();
     }
 }

@@ -26,7 +26,11 @@ fn two_installations_do_not_see_or_touch_each_others_sandboxes() {
     let _ = other.boxwood(["remove", "--json", &theirs.sandbox.id]).run().ok();
     assert_eq!(one.inspect().container_id, container);
     assert!(docker::inspect(&container).is_some());
-    assert_eq!(one.sh("test -d .vscode && echo protected").ok().out(), "protected\n", "what the one made for its mounts stays");
+    assert_eq!(
+        one.sh("test -d .vscode && echo protected").ok().out(),
+        "protected\n",
+        "what the one made for its mounts stays"
+    );
 }
 
 #[test]

@@ -10,7 +10,8 @@ use boxwood_protocol::sandbox::SandboxInfo;
 /// What was said before, in the order of the newest question to the model.
 fn conversation(api: &Api) -> String {
     let questions = api.questions();
-    let newest = questions.iter().rfind(|question| question["body"]["tools"].as_array().is_some_and(|tools| !tools.is_empty()));
+    let newest =
+        questions.iter().rfind(|question| question["body"]["tools"].as_array().is_some_and(|tools| !tools.is_empty()));
     newest.expect("the model was asked")["body"]["messages"].to_string()
 }
 
@@ -49,7 +50,8 @@ fn a_conversation_is_finished_and_goes_on_after_stop_refresh_and_removal() {
     let transcripts = world.home_of(&sandbox).join(".claude/projects");
     let projects: Vec<_> = fs::read_dir(transcripts).expect("conversations are kept").flatten().collect();
     assert_eq!(projects.len(), 1, "one project, one directory of conversations");
-    let expected: String = world.project().to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
+    let expected: String =
+        world.project().to_string_lossy().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     assert_eq!(projects[0].file_name().to_string_lossy(), expected, "the name that the host's own Claude would give");
 }
 
@@ -58,7 +60,10 @@ fn claude_works_in_the_project_without_asking() {
     let mut world = World::new();
     let _api = Api::serve(&mut world);
     let _ = world.start();
-    let line = format!("[[tool:Bash {{\"command\":\"pwd; echo from-claude >{}\",\"description\":\"t\"}}]] say done", "made-by-claude");
+    let line = format!(
+        "[[tool:Bash {{\"command\":\"pwd; echo from-claude >{}\",\"description\":\"t\"}}]] say done",
+        "made-by-claude"
+    );
     let said = world.exec(["claude", "-p", &line, "--dangerously-skip-permissions"]).ok();
     assert_eq!(said.out().trim(), "done");
     assert_eq!(fs::read_to_string(world.project().join("made-by-claude")).expect("made"), "from-claude\n");

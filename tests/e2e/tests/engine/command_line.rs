@@ -7,7 +7,14 @@ use boxwood_protocol::params::TemplateInfo;
 #[test]
 fn what_it_does_not_know_is_refused_with_status_2() {
     let world = World::new();
-    for words in [&["--frobnicate"][..], &["start", "--frobnicate"], &["frobnicate"], &["exec"], &["start", "a", "b"], &["list", "--color", "sometimes"]] {
+    for words in [
+        &["--frobnicate"][..],
+        &["start", "--frobnicate"],
+        &["frobnicate"],
+        &["exec"],
+        &["start", "a", "b"],
+        &["list", "--color", "sometimes"],
+    ] {
         let done = world.boxwood(words).run();
         assert_eq!(done.status, 2, "{}", done.told("was not refused"));
         assert!(done.out().is_empty() && done.err().contains("--help"), "{}", done.told("does not say how"));
@@ -21,9 +28,29 @@ fn versions_help_and_completions_need_neither_daemon_nor_engine() {
     world.set("DOCKER_HOST", "unix:///nonexistent/engine.sock");
     let version = world.boxwood(["--version"]).run().ok().out();
     assert_eq!(version, format!("boxwood {}\n", env!("CARGO_PKG_VERSION")));
-    assert_eq!(world.boxwood(["start", "--version"]).run().ok().out().split(' ').next_back(), version.split(' ').next_back());
+    assert_eq!(
+        world.boxwood(["start", "--version"]).run().ok().out().split(' ').next_back(),
+        version.split(' ').next_back()
+    );
     let help = world.boxwood(["help"]).run().ok().out();
-    for verb in ["start", "attach", "exec", "run", "stop", "restart", "refresh", "remove", "list", "inspect", "logs", "stats", "prune", "doctor", "daemon", "completions"] {
+    for verb in [
+        "start",
+        "attach",
+        "exec",
+        "run",
+        "stop",
+        "restart",
+        "refresh",
+        "remove",
+        "list",
+        "inspect",
+        "logs",
+        "stats",
+        "prune",
+        "doctor",
+        "daemon",
+        "completions",
+    ] {
         assert!(help.contains(&format!("\n  {verb} ")), "{verb} is not listed");
         let own = world.boxwood([verb, "--help"]).run().ok().out();
         assert!(own.contains("--json"), "{verb} --help: {own}");
@@ -93,8 +120,13 @@ fn a_closed_output_is_no_crash() {
     let world = World::new();
     let program = boxwood_e2e::world::program();
     for words in ["list --json", "doctor", "help", "completions bash"] {
-        let line = format!("'{}' {words} | true; exec 2>/dev/null; '{}' {words} >&-", program.display(), program.display());
-        let done = boxwood_e2e::Cli::new("bash").args(["-c", &line]).only_env(world.environment()).within(world.project()).run();
+        let line =
+            format!("'{}' {words} | true; exec 2>/dev/null; '{}' {words} >&-", program.display(), program.display());
+        let done = boxwood_e2e::Cli::new("bash")
+            .args(["-c", &line])
+            .only_env(world.environment())
+            .within(world.project())
+            .run();
         assert!(!done.err().contains("panicked"), "{}", done.told("crashed"));
     }
     let full = boxwood_e2e::Cli::new("sh").args(["-c", &format!("'{}' doctor >/dev/full", program.display())]);

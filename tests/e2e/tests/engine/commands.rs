@@ -12,8 +12,10 @@ fn output_error_output_and_status_arrive_apart_and_unchanged() {
     let _ = world.start();
     let done = world.sh("echo out; echo err >&2; exit 42");
     assert_eq!((done.status, done.out(), done.err()), (42, "out\n".into(), "err\n".into()));
-    let done: ExecResult = serde_json::from_slice(&world.boxwood(["exec", "--json", "--", "sh", "-c", "echo out; echo err >&2; exit 42"]).run().stdout)
-        .expect("a result");
+    let done: ExecResult = serde_json::from_slice(
+        &world.boxwood(["exec", "--json", "--", "sh", "-c", "echo out; echo err >&2; exit 42"]).run().stdout,
+    )
+    .expect("a result");
     assert_eq!((done.exit_code, done.stdout.as_str(), done.stderr.as_str()), (42, "out\n", "err\n"));
     // Engines before 23 have one status for both.
     assert!(matches!(world.exec(["no-such-program"]).status, 126 | 127));
@@ -49,8 +51,14 @@ fn a_reader_that_leaves_ends_the_command() {
     let world = World::new();
     let _ = world.start();
     let program = boxwood_e2e::world::program();
-    let line = format!("'{}' exec -- sh -c 'echo $$ >~/number; while :; do echo line; done' | head -n 1", program.display());
-    let done = boxwood_e2e::Cli::new("sh").args(["-c", &line]).only_env(world.environment()).within(world.project()).run().ok();
+    let line =
+        format!("'{}' exec -- sh -c 'echo $$ >~/number; while :; do echo line; done' | head -n 1", program.display());
+    let done = boxwood_e2e::Cli::new("sh")
+        .args(["-c", &line])
+        .only_env(world.environment())
+        .within(world.project())
+        .run()
+        .ok();
     assert_eq!(done.out(), "line\n");
     until("the command's end", || (world.sh("kill -0 $(cat ~/number)").status != 0).then_some(()));
 }

@@ -13,7 +13,13 @@ fn host_config(world: &World) -> Value {
 }
 
 fn nofile(host: &Value) -> Value {
-    host["Ulimits"].as_array().into_iter().flatten().find(|limit| limit["Name"] == "nofile").cloned().unwrap_or_default()
+    host["Ulimits"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .find(|limit| limit["Name"] == "nofile")
+        .cloned()
+        .unwrap_or_default()
 }
 
 #[test]
@@ -41,7 +47,20 @@ fn limits_and_confinement_are_on_by_default() {
 #[test]
 fn limits_follow_the_flags() {
     let world = World::new();
-    let _ = world.start_with(["--memory", "1g", "--cpus", "0.5", "--pids", "256", "--nofile", "2048", "--env", "COLOUR=blue", "--network", "none"]);
+    let _ = world.start_with([
+        "--memory",
+        "1g",
+        "--cpus",
+        "0.5",
+        "--pids",
+        "256",
+        "--nofile",
+        "2048",
+        "--env",
+        "COLOUR=blue",
+        "--network",
+        "none",
+    ]);
     let host = host_config(&world);
     assert_eq!((&host["Memory"], &host["MemorySwap"]), (&json!(1 << 30), &json!(1 << 30)));
     assert_eq!((&host["NanoCpus"], &host["PidsLimit"]), (&json!(500_000_000), &json!(256)));
@@ -66,7 +85,15 @@ fn the_number_of_processes_is_bounded() {
 #[test]
 fn values_out_of_range_are_refused_before_anything_is_made() {
     let world = World::new();
-    for flags in [["--memory", "1m"], ["--memory", "lots"], ["--pids", "1"], ["--nofile", "2"], ["--cpus", "-1"], ["--env", "MY_TOKEN=1"], ["--env", "HOME=/"]] {
+    for flags in [
+        ["--memory", "1m"],
+        ["--memory", "lots"],
+        ["--pids", "1"],
+        ["--nofile", "2"],
+        ["--cpus", "-1"],
+        ["--env", "MY_TOKEN=1"],
+        ["--env", "HOME=/"],
+    ] {
         let refused = world.boxwood([&["start", "--json", flags[0]][..], &[flags[1]]].concat()).run();
         let error = if refused.status == 2 { continue } else { refused.error() };
         assert_eq!(error.code, ErrorCode::ConfigInvalid, "{flags:?}: {error}");
@@ -115,6 +142,7 @@ fn the_sandbox_has_an_init_that_collects_the_dead() {
     let world = World::new();
     let _ = world.start();
     let _ = world.sh("(sh -c 'exit 0' & exec true) & wait").ok();
-    let zombies = "for p in /proc/[0-9]*/stat; do read -r n c s rest <$p 2>/dev/null && [ \"$s\" = Z ] && echo $n; done; true";
+    let zombies =
+        "for p in /proc/[0-9]*/stat; do read -r n c s rest <$p 2>/dev/null && [ \"$s\" = Z ] && echo $n; done; true";
     until("no dead process is left", || world.sh(zombies).ok().out().is_empty().then_some(()));
 }

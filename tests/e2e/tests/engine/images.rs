@@ -28,7 +28,10 @@ fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
 
     let result = world.start_with(["--approve-config"]);
     assert_eq!(result.action, EnsureAction::Created);
-    assert_eq!(world.sh("cat /from-the-dockerfile; echo $FLAVOUR; claude --version >/dev/null && echo claude").ok().out(), format!("{mark}\nown\nclaude\n"));
+    assert_eq!(
+        world.sh("cat /from-the-dockerfile; echo $FLAVOUR; claude --version >/dev/null && echo claude").ok().out(),
+        format!("{mark}\nown\nclaude\n")
+    );
     let images: Vec<ImageInfo> = world.boxwood(["image", "list", "--json"]).run().json();
     assert!(images.iter().any(|image| image.reference == result.sandbox.image && image.is_current));
 
@@ -61,7 +64,11 @@ fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
     let error = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
     assert!(format!("{error}").contains(&format!("{mark}-said-the-build")), "{error:?}");
     let said = world.boxwood(["start", "--dockerfile", "Dockerfile"]).run();
-    assert!(said.err().contains(&format!("{mark}-said-the-build")), "{}", said.told("keeps the build's words to itself"));
+    assert!(
+        said.err().contains(&format!("{mark}-said-the-build")),
+        "{}",
+        said.told("keeps the build's words to itself")
+    );
     assert_eq!(said.status, 70);
     assert!(world.containers().is_empty());
     assert!(world.list().is_empty());
@@ -79,7 +86,10 @@ fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
 #[test]
 fn an_image_that_cannot_be_had_is_named() {
     let world = World::new();
-    let error = world.boxwood(["start", "--json", "--image", "boxwood-test-no-such-image:0"]).run().refused(ErrorCode::ImageFailed);
+    let error = world
+        .boxwood(["start", "--json", "--image", "boxwood-test-no-such-image:0"])
+        .run()
+        .refused(ErrorCode::ImageFailed);
     assert!(error.to_string().contains("boxwood-test-no-such-image:0"), "{error:?}");
     assert!(world.containers().is_empty());
     assert!(world.list().is_empty());
@@ -89,7 +99,12 @@ fn an_image_that_cannot_be_had_is_named() {
 #[test]
 fn the_projects_file_is_checked_and_its_faults_are_named() {
     let world = World::new();
-    for (text, word) in [("{ \"memroy\": \"4g\" }", "memroy"), ("{ \"memory\": 4 }", "string"), ("{ oops", "sandbox.jsonc"), ("{ \"dockerfile\": \"../x\" }", "dockerfile")] {
+    for (text, word) in [
+        ("{ \"memroy\": \"4g\" }", "memroy"),
+        ("{ \"memory\": 4 }", "string"),
+        ("{ oops", "sandbox.jsonc"),
+        ("{ \"dockerfile\": \"../x\" }", "dockerfile"),
+    ] {
         world.write(CONFIG, text);
         let error = world.boxwood(["start", "--json", "--approve-config"]).run().refused(ErrorCode::ConfigInvalid);
         assert!(error.to_string().contains(word), "{text}: {error}");

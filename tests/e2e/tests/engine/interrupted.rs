@@ -5,14 +5,17 @@ use boxwood_e2e::{World, docker, until};
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::contract::{Cancel, Operations};
 use boxwood_protocol::operation::{OperationParams, OutcomeKind};
-use boxwood_protocol::params::{EnsureAction, Empty};
+use boxwood_protocol::params::{Empty, EnsureAction};
 
 #[test]
 fn an_interrupted_build_leaves_nothing() {
     let world = World::new();
     let mark = world.root().file_name().expect("it has a name").to_string_lossy().into_owned();
     // A build that would never end by itself.
-    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo building-{mark} && mkfifo /never && cat /never\n"));
+    world.write(
+        "Dockerfile",
+        format!("FROM debian:bookworm-slim\nRUN echo building-{mark} && mkfifo /never && cat /never\n"),
+    );
     let images = docker::images("label=dev.boxwood.role=project-image");
     let call = world.boxwood(["start", "-v", "--dockerfile", "Dockerfile"]).spawn();
     call.wait_for_line(&format!("building-{mark}"));

@@ -176,7 +176,13 @@ fn everything_works_for_people_too_not_only_as_json() {
     let world = World::new();
     let said = world.boxwood(["start"]).run().ok();
     assert!(said.out().starts_with("Created sandbox project-"), "{}", said.told("says something else"));
-    for (verb, word) in [("list", "running"), ("inspect", "read-only"), ("restart", "Restarted"), ("stop", "Stopped"), ("remove", "Removed")] {
+    for (verb, word) in [
+        ("list", "running"),
+        ("inspect", "read-only"),
+        ("restart", "Restarted"),
+        ("stop", "Stopped"),
+        ("remove", "Removed"),
+    ] {
         let said = world.boxwood([verb]).run().ok();
         assert!(said.out().contains(word), "{}", said.told(&format!("does not say '{word}'")));
         assert!(!said.out().contains('\u{1b}'), "no colour where nobody sees it");

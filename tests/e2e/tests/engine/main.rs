@@ -4,8 +4,8 @@
 
 mod absent_engine;
 mod apart;
-mod claude;
 mod clashes;
+mod claude;
 mod command_line;
 mod commands;
 mod container;

@@ -64,7 +64,11 @@ fn a_link_and_what_it_points_to_are_one_project() {
     let link = world.root().join("link");
     std::os::unix::fs::symlink(world.project(), &link).expect("a link");
     for path in [link, world.project().join("../project/."), world.root().join("project/")] {
-        let again: EnsureResult = world.boxwood([OsStr::new("start"), OsStr::new("--json"), path.as_os_str()]).within(world.root()).run().json();
+        let again: EnsureResult = world
+            .boxwood([OsStr::new("start"), OsStr::new("--json"), path.as_os_str()])
+            .within(world.root())
+            .run()
+            .json();
         assert_eq!((again.action, again.sandbox.id), (EnsureAction::Attached, first.id.clone()), "{}", path.display());
     }
 }
@@ -86,7 +90,9 @@ fn a_project_that_vanishes_can_still_be_stopped_and_removed() {
     let sandbox = world.start().sandbox;
     let path = world.project().to_string_lossy().into_owned();
     let on = |verb: &str| world.boxwood([verb, "--json", "--project", &path]).run();
-    fs::remove_dir_all(world.project()).or_else(|_| fs::rename(world.project(), world.root().join("moved"))).expect("it vanishes");
+    fs::remove_dir_all(world.project())
+        .or_else(|_| fs::rename(world.project(), world.root().join("moved")))
+        .expect("it vanishes");
     let _ = on("start").refused(ErrorCode::ProjectInvalid);
     let _ = on("refresh").refused(ErrorCode::ProjectInvalid);
     assert_eq!(world.list()[0].id, sandbox.id, "it is still known");

@@ -13,7 +13,15 @@ impl Foreign {
     fn make(world: &World) -> Self {
         let name = world.root().file_name().expect("it has a name").to_string_lossy().to_lowercase();
         let (container, volume) = (format!("{name}-foreign"), format!("{name}-foreign-volume"));
-        let _ = docker::docker(["create", "--name", &container, "--label", "dev.boxwood.role=fill", "debian:bookworm-slim", "true"]);
+        let _ = docker::docker([
+            "create",
+            "--name",
+            &container,
+            "--label",
+            "dev.boxwood.role=fill",
+            "debian:bookworm-slim",
+            "true",
+        ]);
         let _ = docker::docker(["volume", "create", "--label", "dev.boxwood.role=runtime", &volume]);
         let (c, v) = (container.clone(), volume.clone());
         world.at_end(move || {
@@ -34,7 +42,8 @@ fn guard(world: &World) {
     let owner = format!("label=dev.boxwood.owner={}", owner(world));
     for id in docker::images(&owner) {
         let tag = docker::docker(["image", "inspect", "--format", "{{index .RepoTags 0}}", &id]);
-        let labels = [("role", "sandbox"), ("image", &tag), ("claude", &pinned_claude())].map(|(key, value)| format!("--label=dev.boxwood.{key}={value}"));
+        let labels = [("role", "sandbox"), ("image", &tag), ("claude", &pinned_claude())]
+            .map(|(key, value)| format!("--label=dev.boxwood.{key}={value}"));
         let mut args = vec!["create".to_owned()];
         args.extend(labels);
         args.extend(["debian:bookworm-slim".to_owned(), "true".to_owned()]);
@@ -55,9 +64,26 @@ fn leave_old_things(world: &World) -> (String, String) {
     let (image, volume) = (format!("{name}:old"), format!("{name}-old"));
     let container = docker::docker(["create", "debian:bookworm-slim", "true"]);
     let label = |key: &str, value: &str| format!("--change=LABEL dev.boxwood.{key}={value}");
-    let _ = docker::docker(["commit", &format!("--change=LABEL {owner}"), &label("role", "image"), &label("version", "0.0.0"), &container, &image]);
+    let _ = docker::docker([
+        "commit",
+        &format!("--change=LABEL {owner}"),
+        &label("role", "image"),
+        &label("version", "0.0.0"),
+        &container,
+        &image,
+    ]);
     let _ = docker::docker(["rm", &container]);
-    let _ = docker::docker(["volume", "create", "--label", &owner, "--label", "dev.boxwood.role=runtime", "--label", "dev.boxwood.claude=0.0.0", &volume]);
+    let _ = docker::docker([
+        "volume",
+        "create",
+        "--label",
+        &owner,
+        "--label",
+        "dev.boxwood.role=runtime",
+        "--label",
+        "dev.boxwood.claude=0.0.0",
+        &volume,
+    ]);
     let (i, v) = (image.clone(), volume.clone());
     world.at_end(move || {
         drop(docker::try_docker(&["image", "rm", &i]));
@@ -78,12 +104,16 @@ fn alone_prune_removes_what_is_unused_and_a_dry_run_removes_nothing() {
 
     let would: PruneReport = world.boxwood(["prune", "--dry-run", "--json"]).run().json();
     assert!(would.is_dry_run);
-    assert_eq!(would.containers, [stopped.container.clone()]);
+    assert_eq!(would.containers, std::slice::from_ref(&stopped.container));
     assert!(would.volumes.contains(&volume) && would.images.contains(&image), "{would:?}");
     assert!(docker::inspect(&stopped.container).is_some(), "nothing has been removed yet");
 
     let did: PruneReport = world.boxwood(["prune", "--json"]).run().json();
-    assert_eq!((did.containers, did.volumes, did.images), (would.containers, would.volumes, would.images), "it does what it said");
+    assert_eq!(
+        (did.containers, did.volumes, did.images),
+        (would.containers, would.volumes, would.images),
+        "it does what it said"
+    );
     assert!(docker::inspect(&stopped.container).is_none());
     assert!(docker::try_docker(&["image", "inspect", &image]).is_err());
     assert!(docker::volumes(&format!("name={volume}")).is_empty());

@@ -91,7 +91,10 @@ fn a_shell_opens_beside_claude_and_its_status_is_kept() {
 fn a_command_on_a_terminal_has_a_terminal() {
     let world = World::new();
     let _ = world.start();
-    let mut terminal = Terminal::open(&world, "exec -- sh -c 'test -t 0 && test -t 1 && stty size; read -r answer; echo got-$answer; exit 5'");
+    let mut terminal = Terminal::open(
+        &world,
+        "exec -- sh -c 'while test \"$(stty size)\" = \"0 0\"; do :; done; test -t 0 && test -t 1 && stty size; read -r answer; echo got-$answer; exit 5'",
+    );
     terminal.wait_for("40 120");
     terminal.press(b"keys\r");
     terminal.wait_for("got-keys");

@@ -86,7 +86,11 @@ fn there_is_no_engine_and_no_device_inside() {
     assert!(strange.is_empty(), "{strange:?}");
     let devices = world.sh("find /dev -type b; ls /dev").ok().out();
     for name in devices.lines() {
-        let is_usual = ["console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin", "stdout", "tty", "urandom", "zero"].contains(&name);
+        let is_usual = [
+            "console", "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+            "stdout", "tty", "urandom", "zero",
+        ]
+        .contains(&name);
         assert!(is_usual, "/dev/{name} is inside");
     }
     let detail = docker::inspect(&world.inspect().container_id).expect("there");
@@ -123,7 +127,11 @@ fn programs_with_the_setuid_bit_gain_nothing() {
     let _ = world.start();
     let me = world.exec(["id", "-u"]).ok().out();
     let found = world.sh("find / -xdev -perm /6000 -type f 2>/dev/null; true").ok().out();
-    assert_eq!(world.sh("setpriv --help >/dev/null && grep NoNewPrivs /proc/self/status").ok().out().trim(), "NoNewPrivs:\t1", "{found}");
+    assert_eq!(
+        world.sh("setpriv --help >/dev/null && grep NoNewPrivs /proc/self/status").ok().out().trim(),
+        "NoNewPrivs:\t1",
+        "{found}"
+    );
     fails(&world, "su root -c true </dev/null");
     let _ = world.sh("cp $(command -v id) ~/as-owner && chmod 6755 ~/as-owner").ok();
     assert_eq!(world.sh("~/as-owner -u").ok().out(), me);

@@ -11,9 +11,19 @@ use boxwood_protocol::ErrorCode;
 fn the_system_home_keys_and_the_products_own_state_are_refused() {
     let world = World::new();
     let _ = world.list();
-    let mut places: Vec<std::path::PathBuf> =
-        ["/", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/proc", "/sys", "/dev", "/boot", "/etc/ssl", "/dev/shm"].map(Into::into).to_vec();
-    places.extend([world.home(), world.state(), world.state().join("sandboxes"), world.runtime(), world.root().join("config"), world.root()]);
+    let mut places: Vec<std::path::PathBuf> = [
+        "/", "/etc", "/usr", "/var", "/home", "/root", "/tmp", "/proc", "/sys", "/dev", "/boot", "/etc/ssl", "/dev/shm",
+    ]
+    .map(Into::into)
+    .to_vec();
+    places.extend([
+        world.home(),
+        world.state(),
+        world.state().join("sandboxes"),
+        world.runtime(),
+        world.root().join("config"),
+        world.root(),
+    ]);
     for secret in [".ssh", ".gnupg", ".aws", ".claude", ".docker", ".kube", ".config/gh"] {
         let place = world.home().join(secret);
         fs::create_dir_all(&place).expect("made");
@@ -35,9 +45,16 @@ fn a_link_to_such_a_place_is_refused_too() {
     let link = world.root().join("link");
     for place in [world.home(), "/etc".into(), "/".into()] {
         symlink(&place, &link).expect("a link");
-        let _ = world.boxwood([OsStr::new("start"), OsStr::new("--json"), link.as_os_str()]).within(world.root()).run().refused(ErrorCode::ProjectForbidden);
+        let _ = world
+            .boxwood([OsStr::new("start"), OsStr::new("--json"), link.as_os_str()])
+            .within(world.root())
+            .run()
+            .refused(ErrorCode::ProjectForbidden);
         let roundabout = world.project().join("..").join("link");
-        let _ = world.boxwood([OsStr::new("start"), OsStr::new("--json"), roundabout.as_os_str()]).run().refused(ErrorCode::ProjectForbidden);
+        let _ = world
+            .boxwood([OsStr::new("start"), OsStr::new("--json"), roundabout.as_os_str()])
+            .run()
+            .refused(ErrorCode::ProjectForbidden);
         fs::remove_file(&link).expect("removed");
     }
 }

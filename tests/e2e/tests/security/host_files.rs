@@ -7,7 +7,9 @@ use std::process::Command;
 use boxwood_e2e::World;
 
 fn repository(world: &World) {
-    for words in [&["init", "--quiet"][..], &["config", "user.email", "t@example.invalid"], &["config", "user.name", "t"]] {
+    for words in
+        [&["init", "--quiet"][..], &["config", "user.email", "t@example.invalid"], &["config", "user.name", "t"]]
+    {
         assert!(Command::new("git").args(words).current_dir(world.project()).status().expect("there is git").success());
     }
 }
@@ -23,7 +25,9 @@ fn everything(world: &World) -> Vec<(String, String)> {
                     all.push((name, "directory".into()));
                     below(&path, all);
                 }
-                kind if kind.is_symlink() => all.push((name, format!("to {}", fs::read_link(&path).expect("a link").display()))),
+                kind if kind.is_symlink() => {
+                    all.push((name, format!("to {}", fs::read_link(&path).expect("a link").display())));
+                }
                 _ => all.push((name, String::from_utf8_lossy(&fs::read(&path).expect("readable")).into_owned())),
             }
         }
@@ -103,7 +107,8 @@ fn what_is_there_cannot_be_written_replaced_or_moved_away() {
     fails(&world, "git config core.hooksPath /tmp/evil");
     fails(&world, "mv ../$(basename $PWD) ../moved");
     let _ = world.sh("rm -f new moved").ok();
-    let ordinary = world.sh("echo x >>src/main.c && mkdir d && git add src && git commit -qm inside && echo committed").ok();
+    let ordinary =
+        world.sh("echo x >>src/main.c && mkdir d && git add src && git commit -qm inside && echo committed").ok();
     assert_eq!(ordinary.out(), "committed\n", "ordinary work goes on");
 
     let _ = world.boxwood(["remove", "--json"]).run().ok();
@@ -175,9 +180,14 @@ fn the_hosts_git_runs_nothing_that_the_agent_wrote() {
         let tried = world.sh(attempt);
         for words in [&["status"][..], &["add", "README"], &["diff"], &["log", "-1"], &["stash", "list"]] {
             // What git thinks of a repository that was tampered with is its business; what it runs is ours.
-            let _ = boxwood_e2e::Cli::new("git").only_env(world.environment()).within(world.project()).args(words).run();
+            let _ =
+                boxwood_e2e::Cli::new("git").only_env(world.environment()).within(world.project()).args(words).run();
         }
-        assert!(!mark.exists(), "{}", tried.told(&format!("'{attempt}' made the host's git run a program of the agent")));
+        assert!(
+            !mark.exists(),
+            "{}",
+            tried.told(&format!("'{attempt}' made the host's git run a program of the agent"))
+        );
     }
 }
 
@@ -191,10 +201,15 @@ fn links_in_the_project_lead_nowhere_on_the_host() {
     symlink(outside.join("file"), world.project().join(".envrc")).expect("a link");
     symlink("/etc", world.project().join("etc")).expect("a link");
     symlink(&outside, world.project().join(".claude")).expect("a link");
+    symlink(&outside, world.project().join(".git")).expect("a link");
     let before = everything(&world);
     let result = world.start();
-    for name in [".vscode", ".envrc", ".claude"] {
-        assert!(result.warnings.iter().any(|warning| warning.contains(name)), "{name} is told of: {:?}", result.warnings);
+    for name in [".vscode", ".envrc", ".claude", ".git"] {
+        assert!(
+            result.warnings.iter().any(|warning| warning.contains(name)),
+            "{name} is told of: {:?}",
+            result.warnings
+        );
     }
     let _ = world.sh("echo evil >.vscode/x; echo evil >.envrc; echo evil >.claude/settings.json; mkdir -p .claude/d; echo evil >etc/passwd-evil; true");
     assert_eq!(fs::read_to_string(outside.join("file")).expect("there"), "original\n");
@@ -221,7 +236,12 @@ fn a_path_that_the_agent_swaps_for_a_link_is_not_followed_at_the_next_start() {
     let started = world.boxwood(["start", "--json"]).run();
     let _ = world.sh("echo evil >.vscode/x; echo evil >.claude/settings.json; true");
     let _ = world.boxwood(["remove", "--json"]).run();
-    assert_eq!(fs::read_dir(&outside).expect("there").count(), 0, "{}", started.told("followed a link out of the project"));
+    assert_eq!(
+        fs::read_dir(&outside).expect("there").count(),
+        0,
+        "{}",
+        started.told("followed a link out of the project")
+    );
 }
 
 #[test]

@@ -31,10 +31,18 @@ fn unknown_methods_and_wrong_types_are_answered_with_errors() {
     for method in ["", "x", "boxwood/", "rpc.discover", "__proto__", "boxwood/sandbox/ensure ", &"m".repeat(100_000)] {
         is_error(daemon.ask(method, &json!({})), ErrorCode::UnknownMethod);
     }
-    let wrong = [json!([1, 2]), json!({ "project": 5 }), json!({ "project": ["/"] }), json!({ "unknown": 1 }), json!([{ "unknown": 1 }]), json!({ "project": { "deep": {} } })];
+    let wrong = [
+        json!([1, 2]),
+        json!({ "project": 5 }),
+        json!({ "project": ["/"] }),
+        json!({ "unknown": 1 }),
+        json!([{ "unknown": 1 }]),
+        json!({ "project": { "deep": {} } }),
+    ];
     for method in METHODS.iter().filter(|method| method.name != Hello::NAME) {
         for params in &wrong {
-            let answer = daemon.ask(method.name, params).unwrap_or_else(|| panic!("{} with {params} hung up", method.name));
+            let answer =
+                daemon.ask(method.name, params).unwrap_or_else(|| panic!("{} with {params} hung up", method.name));
             assert!(answer["error"]["code"].is_number(), "{} took {params}: {answer}", method.name);
         }
     }
@@ -50,14 +58,28 @@ fn values_that_are_well_formed_and_absurd_are_refused() {
         assert!(answer["error"]["data"]["code"].is_string(), "{project:.40?}: {answer}");
     }
     let project = world.project().to_string_lossy().into_owned();
-    for config in [json!({ "memory": "999999999999t" }), json!({ "cpus": 1e308 }), json!({ "pids": -1 }), json!({ "image": "$(reboot)" }), json!({ "env": { "A=B": "c" } }), json!({ "env": { "A": "\u{0}" } }), json!({ "protectedPaths": ["../../etc"] }), json!({ "dockerfile": "/etc/passwd" })] {
+    for config in [
+        json!({ "memory": "999999999999t" }),
+        json!({ "cpus": 1e308 }),
+        json!({ "pids": -1 }),
+        json!({ "image": "$(reboot)" }),
+        json!({ "env": { "A=B": "c" } }),
+        json!({ "env": { "A": "\u{0}" } }),
+        json!({ "protectedPaths": ["../../etc"] }),
+        json!({ "dockerfile": "/etc/passwd" }),
+    ] {
         let answer = daemon.ask(Ensure::NAME, &json!({ "project": project, "config": config })).expect("it answers");
         if let Some(operation) = answer["result"]["operationId"].as_str() {
-            let end = daemon.ask(boxwood_protocol::contract::Wait::NAME, &json!({ "operationId": operation })).expect("it answers");
+            let end = daemon
+                .ask(boxwood_protocol::contract::Wait::NAME, &json!({ "operationId": operation }))
+                .expect("it answers");
             assert_eq!(end["result"]["outcome"], "failed", "{config}: {end}");
         }
     }
-    is_error(daemon.ask(Exec::NAME, &json!({ "target": { "project": project }, "command": [] })), ErrorCode::InvalidParams);
+    is_error(
+        daemon.ask(Exec::NAME, &json!({ "target": { "project": project }, "command": [] })),
+        ErrorCode::InvalidParams,
+    );
     assert!(world.containers().is_empty());
     rpc::is_well(&world, pid);
 }
@@ -66,7 +88,10 @@ fn values_that_are_well_formed_and_absurd_are_refused() {
 fn requests_beyond_the_limit_are_refused_and_below_it_are_read() {
     let (world, pid) = world();
     let limit = MAX_REQUEST_BYTES as usize;
-    let filler = |length: usize| json!({ "jsonrpc": "2.0", "id": 1, "method": List::NAME, "params": { "project": "x".repeat(length) } }).to_string();
+    let filler = |length: usize| {
+        json!({ "jsonrpc": "2.0", "id": 1, "method": List::NAME, "params": { "project": "x".repeat(length) } })
+            .to_string()
+    };
     let mut daemon = Rpc::open(&world);
     daemon.send(TEXT, filler(limit / 2).as_bytes()).expect("it reads");
     assert!(daemon.receive().expect("it answers")["result"].is_array());
@@ -110,7 +135,21 @@ fn half_messages_and_broken_frames_disturb_nobody() {
         drop(daemon);
         rpc::is_well(&world, pid);
     }
-    for text in ["", "{", "[", "null", "1", "\"x\"", "[]", "{}", "{\"jsonrpc\":\"2.0\"}", "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"x\"}", &"[".repeat(100_000), "{\"id\":{},\"jsonrpc\":\"2.0\",\"method\":\"x\"}", "[1,2,3]"] {
+    for text in [
+        "",
+        "{",
+        "[",
+        "null",
+        "1",
+        "\"x\"",
+        "[]",
+        "{}",
+        "{\"jsonrpc\":\"2.0\"}",
+        "{\"jsonrpc\":\"1.0\",\"id\":1,\"method\":\"x\"}",
+        &"[".repeat(100_000),
+        "{\"id\":{},\"jsonrpc\":\"2.0\",\"method\":\"x\"}",
+        "[1,2,3]",
+    ] {
         let mut daemon = Rpc::open(&world);
         daemon.send(TEXT, text.as_bytes()).expect("it reads");
         drop(daemon);
@@ -122,7 +161,9 @@ fn half_messages_and_broken_frames_disturb_nobody() {
 #[test]
 fn bytes_that_are_no_text_and_no_websocket_disturb_nobody() {
     let (world, pid) = world();
-    for payload in [&b"\xff\xfe\xfd"[..], b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", b"\xed\xa0\x80", &[0; 1000]] {
+    for payload in
+        [&b"\xff\xfe\xfd"[..], b"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"\xff\"}", b"\xed\xa0\x80", &[0; 1000]]
+    {
         for kind in [TEXT, BINARY] {
             let mut daemon = Rpc::open(&world);
             daemon.send(kind, payload).expect("it reads");
@@ -130,7 +171,14 @@ fn bytes_that_are_no_text_and_no_websocket_disturb_nobody() {
             rpc::is_well(&world, pid);
         }
     }
-    for text in [&b"GET / HTTP/1.1\r\n\r\n"[..], b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}", b"\x16\x03\x01\x02\x00", b"\0\0\0\0", &[b'A'; 200_000], b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n"] {
+    for text in [
+        &b"GET / HTTP/1.1\r\n\r\n"[..],
+        b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{}",
+        b"\x16\x03\x01\x02\x00",
+        b"\0\0\0\0",
+        &[b'A'; 200_000],
+        b"GET / HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
+    ] {
         let mut stream = rpc::connect(&world);
         // It may hang up before all of it is sent.
         let _ = stream.write_all(text);
@@ -175,7 +223,14 @@ fn the_language_server_answers_what_it_cannot_read_and_goes_on() {
     assert!(answer["error"].is_object(), "{answer}");
     let answer = lsp.ask(Ensure::NAME, &json!({ "project": 5 }));
     assert_eq!(answer["error"]["code"], json!(ErrorCode::InvalidParams.number()), "{answer}");
-    for body in [&b"{"[..], b"\xff\xfe", b"[]", b"null", b"{\"jsonrpc\":\"2.0\",\"id\":\"x\"}", b"{\"jsonrpc\":\"2.0\",\"method\":5,\"id\":9}"] {
+    for body in [
+        &b"{"[..],
+        b"\xff\xfe",
+        b"[]",
+        b"null",
+        b"{\"jsonrpc\":\"2.0\",\"id\":\"x\"}",
+        b"{\"jsonrpc\":\"2.0\",\"method\":5,\"id\":9}",
+    ] {
         let mut bytes = format!("Content-Length: {}\r\n\r\n", body.len()).into_bytes();
         bytes.extend(body);
         lsp.send_bytes(&bytes);
@@ -192,7 +247,13 @@ fn the_language_server_answers_what_it_cannot_read_and_goes_on() {
 #[test]
 fn the_language_server_leaves_when_its_editor_says_half_a_message_and_goes() {
     let (world, pid) = world();
-    for bytes in [&b"Content-Le"[..], b"Content-Length: 100\r\n\r\n{\"half\":", b"nonsense\r\n\r\n", b"Content-Length: -1\r\n\r\n", b"Content-Length: 99999999999999999999\r\n\r\n"] {
+    for bytes in [
+        &b"Content-Le"[..],
+        b"Content-Length: 100\r\n\r\n{\"half\":",
+        b"nonsense\r\n\r\n",
+        b"Content-Length: -1\r\n\r\n",
+        b"Content-Length: 99999999999999999999\r\n\r\n",
+    ] {
         let mut lsp = Lsp::initialized(&world);
         lsp.send_bytes(bytes);
         // Its status says that the conversation did not end in order, or that it did; what counts is that it ends.

@@ -3,7 +3,7 @@
 
 mod confinement;
 mod forbidden;
-mod hostile_input;
 mod host_files;
+mod hostile_input;
 mod secrets;
 mod socket;

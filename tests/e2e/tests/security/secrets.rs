@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use boxwood_e2e::api::{Api, KEY};
+use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::{Cli, World, docker, world::program};
 use boxwood_protocol::params::EnsureResult;
 
@@ -52,9 +53,13 @@ fn processes(world: &World) -> Vec<u32> {
 fn check_container(world: &World, name: &str) {
     check("what the engine says of the container", docker::docker(["inspect", name]));
     check("the processes as the engine lists them", docker::docker(["top", name, "-eo", "pid,args"]));
-    check("the image's history", docker::docker(["history", "--no-trunc", &docker::docker(["inspect", "--format", "{{.Image}}", name])]));
+    check(
+        "the image's history",
+        docker::docker(["history", "--no-trunc", &docker::docker(["inspect", "--format", "{{.Image}}", name])]),
+    );
     // Its own shell's are excepted by nothing: no process inside is given the key by the product.
-    let everywhere = world.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; env; mount; cat /etc/passwd; true").ok();
+    let everywhere =
+        world.sh("cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; env; mount; cat /etc/passwd; true").ok();
     check("the command lines and environments inside", everywhere.stdout);
     check("the container's log", docker::docker(["logs", name]));
 }
@@ -73,9 +78,29 @@ fn a_key_stands_in_one_private_file_and_nowhere_else() {
     assert_eq!(world.exec(["claude", "-p", "say the-key-works"]).ok().out().trim(), "the-key-works");
     assert!(!api.questions().is_empty());
     let _: EnsureResult = world.boxwood(["refresh", "--json"]).run().json();
+    // Looked at while Claude is at work: it must not hand the key to what it starts, either.
+    let mut terminal = Terminal::open(&world, "attach");
+    terminal.wait_for("bypass permissions on");
+    terminal.press(b"say it-is-used");
+    terminal.wait_for("say it-is-used");
+    terminal.press(b"\r");
+    terminal.wait_for("\u{25cf} it-is-used");
     check_container(&world, &sandbox.container);
+    // The client on the terminal has the key in its environment, because the person put it there.
+    terminal.press(b"\x1dd");
+    assert_eq!(terminal.wait(), 0);
 
-    for words in [&["list"][..], &["inspect"], &["inspect", "--config"], &["logs"], &["stats"], &["stats", "--operations"], &["doctor"], &["daemon", "status"], &["attach"]] {
+    for words in [
+        &["list"][..],
+        &["inspect"],
+        &["inspect", "--config"],
+        &["logs"],
+        &["stats"],
+        &["stats", "--operations"],
+        &["doctor"],
+        &["daemon", "status"],
+        &["attach"],
+    ] {
         for further in [&["--json"][..], &[]] {
             let done = world.boxwood([words, further].concat()).run();
             check(&format!("what {words:?} says"), [done.stdout, done.stderr].concat());
@@ -85,7 +110,10 @@ fn a_key_stands_in_one_private_file_and_nowhere_else() {
     assert!(!running.is_empty(), "the daemon is among them");
     for pid in running {
         for file in ["cmdline", "environ"] {
-            check(&format!("the {file} of a process of the product"), fs::read(format!("/proc/{pid}/{file}")).expect("its owner may read it"));
+            check(
+                &format!("the {file} of a process of the product"),
+                fs::read(format!("/proc/{pid}/{file}")).expect("its owner may read it"),
+            );
         }
     }
 
@@ -98,7 +126,10 @@ fn a_key_stands_in_one_private_file_and_nowhere_else() {
             check("a file's name", file.as_os_str().as_encoded_bytes());
         }
     }
-    assert!(files(&world.state()).iter().any(|file| file.starts_with(world.state().join("logs"))), "there are logs to look at");
+    assert!(
+        files(&world.state()).iter().any(|file| file.starts_with(world.state().join("logs"))),
+        "there are logs to look at"
+    );
 }
 
 #[test]
@@ -107,7 +138,12 @@ fn a_key_does_not_stand_in_what_an_error_says() {
     world.set("ANTHROPIC_API_KEY", KEY);
     world.set("CLAUDE_CODE_OAUTH_TOKEN", KEY);
     world.set("ANTHROPIC_BASE_URL", format!("http://127.0.0.1:9/{}", "path"));
-    for words in [&["start", "--image", "boxwood-test-no-such-image:0"][..], &["start", "--memory", "1m"], &["start", "--env", "ANTHROPIC_API_KEY"], &["start", "--env", &format!("MY_API_KEY={KEY}")]] {
+    for words in [
+        &["start", "--image", "boxwood-test-no-such-image:0"][..],
+        &["start", "--memory", "1m"],
+        &["start", "--env", "ANTHROPIC_API_KEY"],
+        &["start", "--env", &format!("MY_API_KEY={KEY}")],
+    ] {
         for further in [&["--json"][..], &["-vv"]] {
             let done = world.boxwood([words, further].concat()).run();
             assert_ne!(done.status, 0, "{}", done.told("went well"));
@@ -134,7 +170,12 @@ fn a_key_goes_away_with_the_state() {
 #[test]
 fn the_persons_own_keys_and_files_are_not_inside() {
     let world = World::new();
-    for (path, text) in [(".ssh/id_ed25519", "private"), (".aws/credentials", "private"), (".claude/.credentials.json", "{}"), (".netrc", "private")] {
+    for (path, text) in [
+        (".ssh/id_ed25519", "private"),
+        (".aws/credentials", "private"),
+        (".claude/.credentials.json", "{}"),
+        (".netrc", "private"),
+    ] {
         let target = world.home().join(path);
         fs::create_dir_all(target.parent().expect("it has one")).expect("made");
         fs::write(target, text).expect("written");
@@ -147,7 +188,9 @@ fn the_persons_own_keys_and_files_are_not_inside() {
         .args([OsStr::new("exec"), OsStr::new("--"), OsStr::new("ls"), OsStr::new("-A"), home.as_os_str()])
         .run();
     assert_ne!(seen.status, 0, "the home directory is not there: {}", seen.out());
-    let inside = world.sh("find / -xdev \\( -name 'id_ed25519' -o -name '.netrc' -o -name 'credentials' \\) 2>/dev/null; true").ok();
+    let inside = world
+        .sh("find / -xdev \\( -name 'id_ed25519' -o -name '.netrc' -o -name 'credentials' \\) 2>/dev/null; true")
+        .ok();
     assert_eq!(inside.out(), "");
     assert_eq!(world.sh("env | grep -c SSH_AUTH_SOCK").out(), "0\n");
 }

@@ -15,7 +15,18 @@ fn as_somebody_else(directory: &str) -> String {
 Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\\r\\nSec-WebSocket-Version: 13\\r\\n\\r\\n\"); \
                   my $n = sysread($s, my $answer, 4096); print $n ? \"answered: $answer\" : 'hung up';";
     docker::docker([
-        "run", "--rm", "--user", "65534:65534", "--network", "none", "--volume", &format!("{directory}:/run/boxwood"), "debian:bookworm-slim", "perl", "-e", script,
+        "run",
+        "--rm",
+        "--user",
+        "65534:65534",
+        "--network",
+        "none",
+        "--volume",
+        &format!("{directory}:/run/boxwood"),
+        "debian:bookworm-slim",
+        "perl",
+        "-e",
+        script,
     ])
 }
 
@@ -70,10 +81,22 @@ fn what_is_kept_is_private() {
     let sandbox = world.start().sandbox;
     let home = world.home_of(&sandbox);
     let own = fs::metadata(world.project()).expect("there").uid();
-    for (path, is_directory) in [(world.state().join("sandboxes"), true), (home.clone(), true), (home.join(".claude"), true), (world.state().join("logs"), true), (world.state().join("installation"), false)] {
+    for (path, is_directory) in [
+        (world.state().join("sandboxes"), true),
+        (home.clone(), true),
+        (home.join(".claude"), true),
+        (world.state().join("logs"), true),
+        (world.state().join("installation"), false),
+    ] {
         let metadata = fs::metadata(&path).unwrap_or_else(|cause| panic!("{}: {cause}", path.display()));
         assert_eq!(metadata.is_dir(), is_directory);
-        assert_eq!(metadata.permissions().mode() & 0o077, 0, "{} is open to others: {:o}", path.display(), metadata.permissions().mode());
+        assert_eq!(
+            metadata.permissions().mode() & 0o077,
+            0,
+            "{} is open to others: {:o}",
+            path.display(),
+            metadata.permissions().mode()
+        );
         assert_eq!(metadata.uid(), own);
     }
     for entry in fs::read_dir(world.state().join("logs")).expect("there").flatten() {
