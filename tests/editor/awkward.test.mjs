@@ -1,12 +1,13 @@
 // No folder, several, an untrusted one, no engine, no server: every command still says something useful.
 import assert from "node:assert/strict";
-import { chmod, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe } from "node:test";
 import { Bed } from "./lib/bed.mjs";
-import { containersOf } from "./lib/docker.mjs";
+import { containerOf, containersOf, stateOf } from "./lib/docker.mjs";
 import { story } from "./lib/suite.mjs";
-import { LONG } from "./lib/wait.mjs";
+import { LONG, until } from "./lib/wait.mjs";
 
 /**
  * Runs each command and waits for its answer: a notification, a dialog or a list.
@@ -14,8 +15,15 @@ import { LONG } from "./lib/wait.mjs";
  */
 async function answers(window, expected) {
   for (const [title, answer] of expected) {
+    const isAnswered = ({ notifications, dialog, picks, input, panel }) => answer.test([...notifications, dialog, ...picks, input, panel].join("\n"));
+    const what = `an answer ${answer} to "${title}"`;
     await window.palette(title);
-    await window.see(`an answer ${answer} to "${title}"`, ({ notifications, dialog, picks, input, panel }) => answer.test([...notifications, dialog, ...picks, input, panel].join("\n")));
+    // The editor keeps the fourth message within a second behind the bell; a person does not ask that fast.
+    await window.see(what, isAnswered, { timeout: 3_000 }).catch(async () => {
+      await window.page.keyboard.press("Escape");
+      await window.palette("Notifications: Show Notifications");
+      await window.see(what, isAnswered);
+    });
     await window.clear();
   }
 }
@@ -60,7 +68,7 @@ describe("without a folder, with several", { timeout: 900_000 }, () => {
     await window.statusBarItem(/Claude: healthy/, { timeout: LONG, unless: /Failed/ });
     assert.deepEqual([(await containersOf(one)).length, (await containersOf(two)).length], [0, 1]);
     await window.palette("Boxwood: Stop");
-    await window.statusBarItem(/Claude: stopped/);
+    await until("a stopped container", async () => (await stateOf(await containerOf(two))) === "exited");
     await bed.editor.closeWindow(window);
   }, { timeout: LONG + 60_000 });
 });
@@ -103,7 +111,7 @@ describe("no engine", { timeout: 300_000 }, () => {
     const window = await bed.open({ folder: await bed.project("no engine") });
     const item = await window.statusBarItem(/Claude: no engine/);
     assert.match(item.kind, /error-kind/);
-    const next = /no container engine|engine[\s\S]*(Run Doctor|Retry)/i;
+    const next = /Run Doctor[\s\S]*no engine answers at[\s\S]*Start Docker/;
     await answers(window, [
       ["Start Claude Sandbox", next],
       ["Boxwood: Attach", next],
@@ -123,32 +131,39 @@ describe("no engine", { timeout: 300_000 }, () => {
 
 describe("no server", { timeout: 300_000 }, () => {
   let bed;
-  const step = story(() => bed);
+  let scratch;
   let program;
+  let window;
+  const step = story(() => bed);
   before(async () => {
-    bed = await Bed.start({ hasEngine: false });
-    program = path.join(bed.root, "broken server");
-    await writeFile(program, "#!/bin/sh\nexit 3\n");
-    await chmod(program, 0o755);
-    await bed.editor.set("boxwood.editor.serverPath", program);
+    scratch = await mkdtemp(path.join(tmpdir(), "boxwood-test-server-"));
+    program = path.join(scratch, "broken server");
+    await writeFile(program, "#!/bin/sh\nexit 3\n", { mode: 0o755 });
+    const env = { DOCKER_HOST: "unix:///nonexistent/docker.sock" };
+    bed = await Bed.start({ hasEngine: false, env, settings: { "boxwood.editor.serverPath": program } });
   });
-  after(() => bed.stop());
+  after(async () => {
+    await bed.stop();
+    await rm(scratch, { recursive: true });
+  });
 
   step("commands say that the server does not run and offer to restart it", async () => {
-    const window = await bed.open({ folder: await bed.project("no server") });
+    window = await bed.open({ folder: await bed.project("no server") });
     await window.statusBarItem(/Claude: no server/, { timeout: 60_000 });
     await window.palette("Start Claude Sandbox");
-    await window.notification(/server[\s\S]*/i, { timeout: 60_000 });
-    await window.see("a button to restart it", (screen) => screen.notifications.some((text) => /Restart Server/.test(text)), { timeout: 60_000 });
+    await window.notification(/Restart Server/, { timeout: 60_000 });
     await window.palette("Boxwood: Show Menu");
     await window.picks(/Restart Server/);
+    await window.dismiss();
+    await window.palette("View: Show Boxwood");
+    await window.see("the view's advice", (screen) => /The Boxwood server does not run/.test(screen.sideBar));
   });
 
   step("when the program is well again, Restart Server brings everything back", async () => {
-    const window = await bed.open({ folder: await bed.project("server again") });
-    await window.statusBarItem(/Claude: no server/, { timeout: 60_000 });
-    await bed.editor.set("boxwood.editor.serverPath", undefined);
+    const [extension] = (await readdir(path.join(bed.root, "extensions"))).filter((name) => name.startsWith("boxwood"));
+    const server = path.join(bed.root, "extensions", extension, "server/boxwood");
+    await writeFile(program, `#!/bin/sh\nexec '${server}' "$@"\n`);
     await window.palette("Boxwood: Restart Server");
-    await window.noStatusBarItem(/no server|connecting/, { timeout: 30_000 });
+    await window.statusBarItem(/Claude: no engine/, { timeout: 30_000 });
   });
 });

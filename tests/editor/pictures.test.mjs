@@ -1,7 +1,8 @@
 // The pictures of the README, taken from the real thing. BOXWOOD_UPDATE_PICTURES=1 writes them to docs/images;
 // otherwise they stay among the artifacts, so that a test run leaves the repository as it was.
 import assert from "node:assert/strict";
-import { readFile } from "node:fs/promises";
+import { readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe } from "node:test";
 import { fileURLToPath } from "node:url";
@@ -13,14 +14,13 @@ import { ARTIFACTS } from "./lib/window.mjs";
 const TARGET = process.env.BOXWOOD_UPDATE_PICTURES === "1" ? fileURLToPath(new URL("../../docs/images/", import.meta.url)) : ARTIFACTS;
 
 const LOOK = {
-  "workbench.colorTheme": "Default Light Modern",
+  "workbench.colorTheme": "Default Dark Modern",
   "workbench.layoutControl.enabled": false,
   "window.commandCenter": false,
   "chat.commandCenter.enabled": false,
   "terminal.integrated.fontSize": 13,
   "terminal.integrated.fontFamily": "DejaVu Sans Mono",
-  "explorer.excludeGitIgnore": true,
-  "files.exclude": { ".boxwood": true, ".claude": true, ".idea": true, ".envrc": true, ".vscode": true, ".gitmodules": true, ".mcp.json": true },
+  "remote.autoForwardPorts": false,
 };
 
 const WATER = `def litres(area_m2: float, rain_mm: float) -> float:
@@ -35,6 +35,16 @@ def test_litres():
     assert litres(20, 5) == 100
 `;
 
+/** In the pictures the project's path can be read, so it is a short one. */
+const PARENT = path.join(tmpdir(), "boxwood-test-pictures");
+
+const ASKED = "Is there a test for rain.py?";
+const WANTED = "Yes please, and keep it small.";
+const ANSWERS = {
+  [ASKED]: "say No. rain.py has one function, litres(), and nothing checks it yet. Shall I add a test for it?",
+  [WANTED]: `[[tool:Write ${JSON.stringify({ file_path: path.join(PARENT, "rain-barrel/test_rain.py"), content: TEST })}]] say Done: test_rain.py checks that 5 mm on 20 m² fill 100 litres.`,
+};
+
 /** Width and height stand in the first chunk of a PNG. */
 async function sizeOf(file) {
   const bytes = await readFile(file);
@@ -43,16 +53,19 @@ async function sizeOf(file) {
 
 describe("pictures for the README", { timeout: 600_000 }, () => {
   let bed;
-  let project;
   let window;
   const step = story(() => bed);
 
   before(async () => {
-    bed = await Bed.start({ settings: LOOK });
-    project = await bed.project("rain-barrel", { "rain.py": WATER, "README.md": "# Rain barrel\n\nHow much rain does a roof collect?\n" });
+    await rm(PARENT, { recursive: true, force: true });
+    bed = await Bed.start({ settings: LOOK, answers: ANSWERS });
+    const project = await bed.project("rain-barrel", { "rain.py": WATER, "README.md": "# Rain barrel\n\nHow much rain does a roof collect?\n" }, PARENT);
     window = await bed.open({ folder: project });
   });
-  after(() => bed.stop());
+  after(async () => {
+    await bed.stop();
+    await rm(PARENT, { recursive: true, force: true });
+  });
 
   async function picture(name) {
     await window.page.mouse.move(900, 620);
@@ -65,11 +78,10 @@ describe("pictures for the README", { timeout: 600_000 }, () => {
     await window.palette("Start Claude Sandbox");
     await window.statusBarItem(/Claude: healthy/, { timeout: LONG, unless: /Failed/ });
     await window.terminal(/Claude Code/, { timeout: 60_000 });
-    const file = path.join(project, "test_rain.py");
-    await window.typeLine(`say You are in rain-barrel: one module, rain.py, and a README. There is no test yet; shall I write one?`);
-    await window.terminal(/●.*shall I write/s);
-    await window.typeLine(`[[tool:Write ${JSON.stringify({ file_path: file, content: TEST })}]] say Done. test_rain.py checks the one case that the README talks about.`);
-    await window.terminal(/● Done\. test_rain/);
+    await window.typeLine(ASKED);
+    await window.terminal(/Shall I add a test/);
+    await window.typeLine(WANTED);
+    await window.terminal(/● Done: test_rain/);
     await window.palette("View: Show Boxwood");
     await window.see("the sandbox in the tree", (screen) => screen.tree.some((row) => /rain-barrel[\s\S]*healthy/.test(row)));
     await picture("sandbox");

@@ -141,7 +141,7 @@ class MessagesApi {
   }
 
   async #answer(body, response) {
-    const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`);
+    const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`, this.#options.answers);
     if (decision.status !== null) return sendError(response, decision.status, `asked for by the prompt: ${decision.status}`);
     const number = (this.#ids += 1);
     const content = decision.blocks.map((block, index) => (block.type === "tool_use" ? { ...block, id: `toolu_fake_${number}_${index}` } : block));
@@ -169,7 +169,8 @@ class MessagesApi {
 
 /**
  * Starts the imitation inside this process.
- * @param {{port?: number, host?: string, record?: string, requireKey?: string, onRequest?: (entry: object) => void}} options
+ * @param {{port?: number, host?: string, record?: string, requireKey?: string, answers?: Record<string, string>, onRequest?: (entry: object) => void}} options
+ *   answers: from a whole prompt to the directives that answer it
  * @returns {Promise<{port: number, close: () => Promise<void>}>}
  */
 export async function startMessagesApi(options = {}) {

@@ -113,6 +113,13 @@ describe("server", () => {
     assert.equal(text.join(""), "long answer ".repeat(10).trim());
   });
 
+  test("a table answers prompts that look natural", async () => {
+    const table = await startMessagesApi({ answers: { "is it raining?": "say no" } });
+    assert.equal((await reply(table.port, [user("is it raining?")])).content[0].text, "no");
+    assert.match((await reply(table.port, [user("is it snowing?")])).content[0].text, /^FAKE-REPLY/);
+    await table.close();
+  });
+
   test("a streamed tool call carries its input as partial JSON", async () => {
     const input = { file_path: "/x", content: "y".repeat(200) };
     const response = await post(api.port, { stream: true, tools: [WRITE], messages: [user(`[[tool:Write ${JSON.stringify(input)}]]`)] });

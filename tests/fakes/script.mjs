@@ -6,6 +6,8 @@
 //   [[tool:NAME {json}]]     call the tool NAME first; several directives are called one after another
 //   [[status:529]]           answer with that HTTP status and an API error
 //   [[pace:MS]]              wait MS milliseconds between the pieces of a streamed answer
+//
+// A test that needs natural prompts gives a table from prompt to directives; see `answers` in messages-api.mjs.
 
 /** @returns the text a person typed, without what Claude Code adds around it. */
 function typedText(message) {
@@ -126,11 +128,12 @@ export function fillSchema(schema, text) {
 /**
  * @param body a Messages API request body
  * @param nextDefault called when the prompt names no answer; gives the default text
+ * @param answers directives for prompts that have none in themselves
  * @returns {{blocks: object[], stopReason: string, status: number|null, paceMs: number}}
  */
-export function decide(body, nextDefault) {
+export function decide(body, nextDefault, answers = {}) {
   const { text, results } = conversationState(body.messages);
-  const directives = parseDirectives(text);
+  const directives = parseDirectives(answers[text] ?? text);
   const answer = (blocks, stopReason = "end_turn") => ({ blocks, stopReason, status: directives.status, paceMs: directives.paceMs });
   const schema = body.output_config?.format?.schema ?? body.output_format?.schema;
   if (schema) return answer([{ type: "text", text: JSON.stringify(fillSchema(schema, "fake")) }]);

@@ -37,11 +37,14 @@ export class Bed {
     this.marker = `BOXWOOD_RUNTIME_DIR=${path.join(root, "runtime")}`;
   }
 
-  /** @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean}} options as in Editor.start */
-  static async start({ env = {}, hasEngine = true, ...options } = {}) {
+  /**
+   * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object}} options
+   *   answers: see messages-api.mjs; the others as in Editor.start
+   */
+  static async start({ env = {}, hasEngine = true, answers, ...options } = {}) {
     const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
     const requests = [];
-    const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, onRequest: (entry) => requests.push(entry) });
+    const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, answers, onRequest: (entry) => requests.push(entry) });
     const cache = process.env.BOXWOOD_TESTBED_CACHE ?? path.join(homedir(), ".cache/boxwood-testbed");
     try {
       const address = hasEngine ? await hostAddress() : "127.0.0.1";
@@ -68,9 +71,9 @@ export class Bed {
     }
   }
 
-  /** A project directory with the given files. */
-  async project(name, files = { "README.md": `# ${name}\n` }) {
-    const folder = path.join(this.root, "projects", name);
+  /** A project directory with the given files, in the bed's own directory unless a parent is given. */
+  async project(name, files = { "README.md": `# ${name}\n` }, parent = path.join(this.root, "projects")) {
+    const folder = path.join(parent, name);
     this.#projects.push(folder);
     for (const [file, text] of Object.entries(files)) {
       await mkdir(path.dirname(path.join(folder, file)), { recursive: true });

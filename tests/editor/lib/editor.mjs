@@ -1,7 +1,7 @@
 // A real editor for one suite: code-server with folders of its own, an extension installed from a VSIX,
 // and Chromium to look at it. Nothing of the person's own editor, state or sandboxes is read or written.
 import { execFile, spawn } from "node:child_process";
-import { mkdir, mkdtemp, readFile, realpath, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -112,13 +112,6 @@ export class Editor {
     this.#contexts.push(context);
     const query = new URLSearchParams(folder ? { folder } : workspace ? { workspace } : { ew: "true" });
     return Window.open(context, `http://127.0.0.1:${this.port}/?${query}`);
-  }
-
-  /** Sets, or with undefined removes, one user setting; open windows notice it. */
-  async set(name, value) {
-    const file = path.join(this.root, "user-data/User/settings.json");
-    const settings = JSON.parse(await readFile(file, "utf8"));
-    await writeFile(file, JSON.stringify({ ...settings, [name]: value }, null, 2));
   }
 
   /** Pictures of all open windows, for the person who looks into a failure. */

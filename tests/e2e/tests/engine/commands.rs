@@ -78,9 +78,12 @@ fn run_brings_the_sandbox_to_life_and_keeps_the_status() {
 fn logs_show_what_the_main_process_wrote() {
     let world = World::new();
     let _ = world.start();
-    let _ = world.sh("echo first >/proc/1/fd/1; echo second >/proc/1/fd/2").ok();
     let lines = || world.boxwood(["logs", "--json"]).run().json::<LogsResult>().lines;
-    assert_eq!(until("both lines", || Some(lines()).filter(|lines| lines.len() == 2)), ["first", "second"]);
+    // The engine reads the two streams apart, so the second line waits until the first has arrived.
+    let _ = world.sh("echo first >/proc/1/fd/1").ok();
+    until("the first line", || (lines() == ["first"]).then_some(()));
+    let _ = world.sh("echo second >/proc/1/fd/2").ok();
+    until("the second line", || (lines() == ["first", "second"]).then_some(()));
     let last: LogsResult = world.boxwood(["logs", "--json", "--tail", "1"]).run().json();
     assert_eq!(last.lines, ["second"]);
 
