@@ -4,11 +4,11 @@ import { execFile } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
 import { access, mkdir, mkdtemp, readFile, rename, rm } from "node:fs/promises";
-import { homedir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { pipeline } from "node:stream/promises";
 import { promisify } from "node:util";
+import { testbedCache } from "./cache.mjs";
 
 const run = promisify(execFile);
 const PIN_FILE = fileURLToPath(new URL("../../images/claude.json", import.meta.url));
@@ -46,8 +46,7 @@ export async function claudeBinary() {
   const platform = `linux-${process.arch}`;
   const entry = pin.packages[platform];
   if (!entry) throw new Error(`images/claude.json names no package for ${platform}`);
-  const cache = process.env.BOXWOOD_TESTBED_CACHE ?? path.join(homedir(), ".cache/boxwood-testbed");
-  const target = path.join(cache, `claude-${pin.version}-${platform}`);
+  const target = path.join(testbedCache(), `claude-${pin.version}-${platform}`);
   if (!(await exists(path.join(target, "claude")))) await fetchInto(target, entry.name, pin.version, entry.sha256);
   return path.join(target, "claude");
 }

@@ -1,9 +1,10 @@
 // Everything one suite needs: the editor with the packaged extension, directories of its own for Boxwood,
 // projects, an imitation of the Messages API, and the clearing away of it all.
 import { mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
-import { homedir, tmpdir } from "node:os";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { testbedCache } from "../../fakes/cache.mjs";
 import { startMessagesApi } from "../../fakes/messages-api.mjs";
 import { hostAddress, removeAllOf } from "./docker.mjs";
 import { Editor } from "./editor.mjs";
@@ -45,7 +46,6 @@ export class Bed {
     const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
     const requests = [];
     const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, answers, onRequest: (entry) => requests.push(entry) });
-    const cache = process.env.BOXWOOD_TESTBED_CACHE ?? path.join(homedir(), ".cache/boxwood-testbed");
     try {
       const address = hasEngine ? await hostAddress() : "127.0.0.1";
       const editor = await Editor.start({
@@ -57,7 +57,7 @@ export class Bed {
           BOXWOOD_RUNTIME_DIR: path.join(root, "runtime"),
           BOXWOOD_CONFIG_DIR: path.join(root, "boxwood-config"),
           // Shared by all runs: what is in it was downloaded and is checked by digest.
-          BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(cache, "boxwood"),
+          BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(testbedCache(), "boxwood"),
           ANTHROPIC_BASE_URL: `http://${address}:${api.port}`,
           ANTHROPIC_API_KEY: API_KEY,
           ...env,

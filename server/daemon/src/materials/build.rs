@@ -74,6 +74,7 @@ pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildS
     let mut lines = engine.build_image(spec).await.map_err(|cause| failed(&cause, &last))?;
     while let Some(line) = lines.next().await {
         let line = line.map_err(|cause| failed(&cause, &last))?;
+        let line = plain(&line);
         let line = line.trim_end();
         if line.is_empty() {
             continue;
@@ -88,6 +89,20 @@ pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildS
         }
     }
     Ok(())
+}
+
+/// A line without the colours that the classic builder gives to standard error.
+fn plain(line: &str) -> String {
+    let mut text = String::with_capacity(line.len());
+    let mut rest = line;
+    while let Some((before, after)) = rest.split_once('\u{1b}') {
+        text.push_str(before);
+        let end = after.find(|c: char| c.is_ascii_alphabetic()).map_or(after.len(), |at| at + 1);
+        rest = &after[end..];
+    }
+    text.push_str(rest);
+    text.retain(|c| !c.is_control() || c == '\t');
+    text
 }
 
 /// The position in the classic builder's `Step 3/12 : RUN …`.
@@ -145,6 +160,13 @@ mod tests {
             context.finish().expect("packed")
         };
         assert_eq!(pack(), pack());
+    }
+
+    #[test]
+    fn colours_and_controls_do_not_reach_the_log() {
+        assert_eq!(plain("\u{1b}[91mE\u{1b}[0m: no \u{7}package\u{1b}[0m\r"), "E: no package");
+        assert_eq!(plain("plain"), "plain");
+        assert_eq!(plain("cut \u{1b}["), "cut ");
     }
 
     #[test]
