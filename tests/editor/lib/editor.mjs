@@ -111,7 +111,9 @@ export class Editor {
     const context = await this.#browser.newContext({ viewport: { width, height }, permissions: ["clipboard-read", "clipboard-write"] });
     this.#contexts.push(context);
     const query = new URLSearchParams(folder ? { folder } : workspace ? { workspace } : { ew: "true" });
-    return Window.open(context, `http://127.0.0.1:${this.port}/?${query}`);
+    const window = await Window.open(context, `http://127.0.0.1:${this.port}/?${query}`);
+    if (workspace) await foldersShown(window);
+    return window;
   }
 
   /** Pictures of all open windows, for the person who looks into a failure. */
@@ -141,6 +143,19 @@ export class Editor {
     }
     if (!keepFiles) await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
+}
+
+/**
+ * The editor now and then opens a workspace file without having read it, and then stays without folders, whatever
+ * extensions there are. A person reloads the window; so does this, a few times.
+ */
+async function foldersShown(window, tries = 5) {
+  const hasFolders = () => window.see("the workspace's folders", (screen) => screen.tree.length > 0, { timeout: 5_000 });
+  for (let left = tries - 1; left > 0; left -= 1) {
+    if (await hasFolders().then(() => true, () => false)) return;
+    await window.reload();
+  }
+  await hasFolders();
 }
 
 /** code-server logs the address that it got; until then its output is kept for the error message. */
