@@ -615,7 +615,7 @@ export type ImageVariant = "slim" | "full" | "rust" | "python";
 /**
  * What the network of a sandbox may do.
  */
-export type Network = "open" | "none";
+export type Network = "gateway" | "open" | "none";
 
 /**
  * Where the project appears inside.
@@ -660,7 +660,7 @@ pids?: number,
  */
 nofile?: number, 
 /**
- * Network of the sandbox: `open`, or `none` for no network at all.
+ * Network of the sandbox: `gateway` for what the policy allows, `open` for everything, `none` for no network at all.
  */
 network?: Network, 
 /**
@@ -675,6 +675,14 @@ env?: { [key in string]: string },
  * Further paths, relative to the project, that are read-only inside because something on the host runs them.
  */
 protectedPaths?: Array<string>, 
+/**
+ * What the sandbox may reach when its network is `gateway`.
+ */
+egress?: EgressConfig, 
+/**
+ * Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `**/*.pem`.
+ */
+maskedPaths?: Array<string>, 
 /**
  * Further arguments for Claude Code inside.
  */
@@ -787,9 +795,21 @@ detail?: string,
  */
 lifetime: Lifetime, 
 /**
- * Where the network policy is enforced.
+ * Where the network policy is enforced, as last checked from inside.
  */
 enforcement: Enforcement, 
+/**
+ * Why enforcement is weaker than what was asked for, or cannot be checked.
+ */
+alarm?: string, 
+/**
+ * Connections that were refused since the sandbox started.
+ */
+blocked: number, 
+/**
+ * Until when everything is let through, milliseconds since 1970; absent when the policy holds.
+ */
+bypassUntilMs?: number, 
 /**
  * Image reference.
  */
@@ -1104,6 +1124,10 @@ export type Event = { "type": "snapshot",
  */
 sandboxes: Array<SandboxInfo>, 
 /**
+ * Connections that wait for the person, by sandbox.
+ */
+asks: { [key in string]: Array<EgressAsk> }, 
+/**
  * The operations that run.
  */
 operations: Array<OperationSummary>, 
@@ -1130,7 +1154,31 @@ sandboxId: string,
 /**
  * The reading.
  */
-sample: StatsSample, } | { "type": "operationStarted", 
+sample: StatsSample, } | { "type": "egressDecided", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * The decision.
+ */
+decision: EgressDecision, } | { "type": "egressAsking", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * The question.
+ */
+ask: EgressAsk, } | { "type": "egressAsked", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * Id of the question.
+ */
+askId: string, } | { "type": "operationStarted", 
 /**
  * The operation.
  */
@@ -1224,6 +1272,20 @@ export interface Methods {
   "boxwood/config/get": { params: ProjectParams; result: ConfigReport; outcome: never };
   /** Approves a project's configuration as it stands, by its content hash. */
   "boxwood/config/approve": { params: ApproveParams; result: ConfigReport; outcome: never };
+  /** The network policy in force for a sandbox, rule by rule with hits, and how it is enforced. */
+  "boxwood/egress/policy": { params: SandboxRef; result: EgressReport; outcome: never };
+  /** What the policy says of a connection, and which rule says so. Nothing is sent. */
+  "boxwood/egress/test": { params: EgressTestParams; result: EgressVerdict; outcome: never };
+  /** Allows or denies a host, for the connections that wait, for the session or for the project. Enforced when it answers. */
+  "boxwood/egress/decide": { params: EgressDecideParams; result: EgressReport; outcome: never };
+  /** Takes back what was decided for a host. Connections that nothing else allows are cut. */
+  "boxwood/egress/forget": { params: EgressForgetParams; result: EgressReport; outcome: never };
+  /** Lets everything through for a while, or ends that. Logged and shown everywhere. */
+  "boxwood/egress/bypass": { params: EgressBypassParams; result: EgressReport; outcome: never };
+  /** Connections that wait for the person. */
+  "boxwood/egress/asks": { params: SandboxRef; result: Array<EgressAsk>; outcome: never };
+  /** The last decisions, the newest last. */
+  "boxwood/egress/log": { params: EgressLogParams; result: Array<EgressDecision>; outcome: never };
   /** The images the product built, with their sizes. */
   "boxwood/image/list": { params: Empty; result: Array<ImageInfo>; outcome: never };
   /** Builds an image variant unless one of the same content exists. */
@@ -1263,6 +1325,13 @@ export const methods = {
   metrics: "boxwood/operation/metrics",
   getConfig: "boxwood/config/get",
   approveConfig: "boxwood/config/approve",
+  egressPolicyOf: "boxwood/egress/policy",
+  egressTest: "boxwood/egress/test",
+  egressDecide: "boxwood/egress/decide",
+  egressForget: "boxwood/egress/forget",
+  egressBypass: "boxwood/egress/bypass",
+  egressAsks: "boxwood/egress/asks",
+  egressLog: "boxwood/egress/log",
   images: "boxwood/image/list",
   buildImage: "boxwood/image/build",
   templates: "boxwood/template/list",

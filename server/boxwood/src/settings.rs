@@ -23,9 +23,10 @@ pub(crate) fn variant(text: &str) -> Result<ImageVariant, String> {
 /// Reads the name of a network mode.
 pub(crate) fn network(text: &str) -> Result<Network, String> {
     match text {
+        "gateway" => Ok(Network::Gateway),
         "open" => Ok(Network::Open),
         "none" => Ok(Network::None),
-        _ => Err("choose open or none".to_owned()),
+        _ => Err("choose gateway, open or none".to_owned()),
     }
 }
 
@@ -36,6 +37,8 @@ pub(crate) fn config(
     environment: Environment<'_>,
 ) -> Result<Option<SandboxConfig>, RpcError> {
     let config = SandboxConfig {
+        egress: None,
+        masked_paths: None,
         variant: flags.variant,
         image: flags.image,
         dockerfile: flags.dockerfile,

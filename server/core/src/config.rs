@@ -122,6 +122,8 @@ pub fn defaults() -> SandboxConfig {
         workspace_path: Some(WorkspacePath::Same),
         env: Some(BTreeMap::new()),
         protected_paths: Some(Vec::new()),
+        egress: None,
+        masked_paths: Some(Vec::new()),
         claude_args: Some(Vec::new()),
         host_login: Some(false),
         image: None,

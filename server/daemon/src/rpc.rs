@@ -310,6 +310,7 @@ async fn subscribe(
 fn snapshot(daemon: &Daemon) -> Event {
     Event::Snapshot {
         sandboxes: daemon.registry.list(),
+        asks: Default::default(),
         operations: daemon.operations.list_running(),
         engine: daemon.link.status(),
     }

@@ -6,6 +6,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::egress::EgressConfig;
+
 /// How long a sandbox lives.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -52,6 +54,8 @@ impl ImageVariant {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[serde(rename_all = "camelCase")]
 pub enum Network {
+    /// What the policy allows, through a gateway outside the container.
+    Gateway,
     /// Everything the engine's default network can reach.
     #[default]
     Open,
@@ -106,7 +110,7 @@ pub struct SandboxConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = 16384))]
     pub nofile: Option<u32>,
-    /// Network of the sandbox: `open`, or `none` for no network at all.
+    /// Network of the sandbox: `gateway` for what the policy allows, `open` for everything, `none` for no network at all.
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = "open"))]
     pub network: Option<Network>,
@@ -120,6 +124,12 @@ pub struct SandboxConfig {
     /// Further paths, relative to the project, that are read-only inside because something on the host runs them.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protected_paths: Option<Vec<String>>,
+    /// What the sandbox may reach when its network is `gateway`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress: Option<EgressConfig>,
+    /// Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `**/*.pem`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub masked_paths: Option<Vec<String>>,
     /// Further arguments for Claude Code inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude_args: Option<Vec<String>>,

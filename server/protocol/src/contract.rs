@@ -8,6 +8,10 @@ use serde_json::Value;
 use ts_rs::TS;
 
 use crate::config::{ApproveParams, ConfigReport};
+use crate::egress::{
+    EgressAsk, EgressBypassParams, EgressDecideParams, EgressDecision, EgressForgetParams, EgressLogParams,
+    EgressReport, EgressTestParams, EgressVerdict,
+};
 use crate::operation::{Cancelled, Metric, OperationEnd, OperationParams, OperationStarted, OperationSummary};
 use crate::params::{
     AttachParams, AttachTarget, DaemonStatus, DaemonStopParams, DoctorReport, Empty, EnsureParams, EnsureResult,
@@ -146,6 +150,21 @@ contract! {
     "boxwood/config/get" => GetConfig(ProjectParams) -> ConfigReport;
     /// Approves a project's configuration as it stands, by its content hash.
     "boxwood/config/approve" => ApproveConfig(ApproveParams) -> ConfigReport;
+
+    /// The network policy in force for a sandbox, rule by rule with hits, and how it is enforced.
+    "boxwood/egress/policy" => EgressPolicyOf(SandboxRef) -> EgressReport;
+    /// What the policy says of a connection, and which rule says so. Nothing is sent.
+    "boxwood/egress/test" => EgressTest(EgressTestParams) -> EgressVerdict;
+    /// Allows or denies a host, for the connections that wait, for the session or for the project. Enforced when it answers.
+    "boxwood/egress/decide" => EgressDecide(EgressDecideParams) -> EgressReport;
+    /// Takes back what was decided for a host. Connections that nothing else allows are cut.
+    "boxwood/egress/forget" => EgressForget(EgressForgetParams) -> EgressReport;
+    /// Lets everything through for a while, or ends that. Logged and shown everywhere.
+    "boxwood/egress/bypass" => EgressBypass(EgressBypassParams) -> EgressReport;
+    /// Connections that wait for the person.
+    "boxwood/egress/asks" => EgressAsks(SandboxRef) -> Vec<EgressAsk>;
+    /// The last decisions, the newest last.
+    "boxwood/egress/log" => EgressLog(EgressLogParams) -> Vec<EgressDecision>;
 
     /// The images the product built, with their sizes.
     "boxwood/image/list" => Images(Empty) -> Vec<ImageInfo>;

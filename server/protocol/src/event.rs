@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use crate::egress::{EgressAsk, EgressDecision};
 use crate::operation::{OperationEnd, OperationSummary, Stream};
 use crate::params::{EngineStatus, StatsSample};
 use crate::sandbox::SandboxInfo;
@@ -24,6 +25,9 @@ pub enum Event {
     Snapshot {
         /// All sandboxes.
         sandboxes: Vec<SandboxInfo>,
+        /// Connections that wait for the person, by sandbox.
+        #[serde(default)]
+        asks: std::collections::BTreeMap<String, Vec<EgressAsk>>,
         /// The operations that run.
         operations: Vec<OperationSummary>,
         /// The engine.
@@ -50,6 +54,27 @@ pub enum Event {
         sandbox_id: String,
         /// The reading.
         sample: StatsSample,
+    },
+    /// A connection of a sandbox was let through or refused.
+    EgressDecided {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// The decision.
+        decision: EgressDecision,
+    },
+    /// A connection of a sandbox waits for the person, or one more for the same host.
+    EgressAsking {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// The question.
+        ask: EgressAsk,
+    },
+    /// No connection waits for an answer to this question any more.
+    EgressAsked {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// Id of the question.
+        ask_id: String,
     },
     /// An operation began.
     OperationStarted {

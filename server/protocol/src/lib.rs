@@ -7,8 +7,10 @@
 pub mod catalog;
 pub mod config;
 pub mod contract;
+pub mod egress;
 pub mod error;
 pub mod event;
+pub mod gateway;
 pub mod generate;
 pub mod operation;
 pub mod params;

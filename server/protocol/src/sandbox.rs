@@ -71,8 +71,20 @@ pub struct SandboxInfo {
     pub detail: Option<String>,
     /// Kept until removed, or removed when it ends.
     pub lifetime: Lifetime,
-    /// Where the network policy is enforced.
+    /// Where the network policy is enforced, as last checked from inside.
     pub enforcement: Enforcement,
+    /// Why enforcement is weaker than what was asked for, or cannot be checked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional)]
+    pub alarm: Option<String>,
+    /// Connections that were refused since the sandbox started.
+    #[serde(default)]
+    #[ts(type = "number")]
+    pub blocked: u64,
+    /// Until when everything is let through, milliseconds since 1970; absent when the policy holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[ts(optional, type = "number")]
+    pub bypass_until_ms: Option<u64>,
     /// Image reference.
     pub image: String,
     /// Version of Claude Code inside.

@@ -121,7 +121,7 @@ impl Reading {
     fn refusal(&mut self, name: &str, params: Option<&Value>, error: &ErrorObject) {
         // The editor's own protocol has errors of its own.
         let Some(data) = error.data.as_ref().filter(|_| name.starts_with(NAMESPACE)) else {
-            if name.starts_with(NAMESPACE) && error.code != ErrorCode::UnknownMethod.number() {
+            if name.starts_with(NAMESPACE) {
                 self.problems.push(format!("{name}: an error without data: {}", error.message));
             }
             return;

@@ -21,6 +21,13 @@ use terminal::RawMode;
 /// Highest status that a command gives by itself; above it, something ended the command.
 const HIGHEST_OWN_STATUS: i64 = 127;
 
+/// Where the runtime volume is; a terminal's own programs lie there.
+const RUNTIME: &str = "/opt/boxwood/";
+
+/// Becomes its arguments when the terminal has a size, or after two seconds without. The shell looks at the size after
+/// each child, even one that does nothing.
+const ONCE_SIZED: &str = r#"until ((COLUMNS || SECONDS > 2)); do (:); done; exec -- "$@""#;
+
 /// Exit status of a program whose reader has gone, as shells have it: 128 + SIGPIPE.
 const READER_GONE: u8 = 141;
 
@@ -60,7 +67,7 @@ pub(crate) async fn run(target: &AttachTarget, wiring: Wiring, screen: Screen) -
     let mut signals = Signals::watch(is_terminal)
         .map_err(|error| RpcError::new(ErrorCode::Internal, "signals cannot be watched").caused_by(error))?;
     let spec = ExecSpec {
-        command: target.command.clone(),
+        command: command(target, is_terminal),
         env: environment(&marker, is_terminal),
         user: target.user.clone(),
         workdir: target.workdir.clone(),
@@ -79,8 +86,8 @@ pub(crate) async fn run(target: &AttachTarget, wiring: Wiring, screen: Screen) -
     let sandbox = signals::Sandbox { engine: &engine, target, exec_id: &exec_id, marker: &marker };
     let ended = pump::run(running, &sandbox, &mut signals, spec.stdin).await;
     drop(raw_mode);
-    match ended {
-        Ended::OutputClosed => {}
+    let refusal = match ended {
+        Ended::OutputClosed { refusal } => refusal,
         Ended::Killed(status) => return Ok(status),
         // The command's own connection is closed by now; the engine reports no command's end while it holds output
         // that nobody takes.
@@ -90,13 +97,31 @@ pub(crate) async fn run(target: &AttachTarget, wiring: Wiring, screen: Screen) -
         }
         Ended::OutputFailed(error) => {
             sandbox.send("TERM").await;
-            return Err(RpcError::new(ErrorCode::StateFailed, "the command's output could not be written")
-                .caused_by(error)
-                .hint("check where the output goes"));
+            return Err(unwritable(&error));
         }
-    }
+    };
     let status = engine.exec_exit_code(&exec_id).await;
+    let shown = pump::conclude(&refusal, status.as_ref().ok().copied()).await.map_err(|error| unwritable(&error))?;
+    let status = shown.map_or(status, Ok);
     conclude(&engine, target, status, is_terminal, screen).await
+}
+
+/// What to start. A terminal gets its size only once the command runs, and a program that asks at once would be told
+/// that it has none, so a person's own command begins when the size is there. The product's programs take it at any
+/// time.
+fn command(target: &AttachTarget, is_terminal: bool) -> Vec<String> {
+    let is_own = target.command.first().is_some_and(|program| program.starts_with(RUNTIME));
+    if !is_terminal || is_own || terminal::size().is_none() {
+        return target.command.clone();
+    }
+    let shell = [signals::SHELL, "-c", ONCE_SIZED, "boxwood"].map(str::to_owned);
+    shell.into_iter().chain(target.command.iter().cloned()).collect()
+}
+
+fn unwritable(error: &std::io::Error) -> RpcError {
+    RpcError::new(ErrorCode::StateFailed, "the command's output could not be written")
+        .caused_by(error)
+        .hint("check where the output goes")
 }
 
 fn environment(marker: &Marker, is_terminal: bool) -> Vec<String> {

@@ -18,7 +18,7 @@ const VARIABLE: &str = "BOXWOOD_EXEC";
 const DELIVERY: Duration = Duration::from_secs(3);
 
 /// Shell of the runtime volume; the image may have none.
-const SHELL: &str = "/opt/boxwood/bin/bash";
+pub(super) const SHELL: &str = "/opt/boxwood/bin/bash";
 
 /// Arguments: the marker, the signal. A process that the engine started has no parent inside.
 const SCRIPT: &str = r#"

@@ -28,11 +28,13 @@ impl Sandbox {
         let place = tempfile::tempdir().expect("temporary directory");
         let docker = FakeDocker::start();
         docker.add_image(&ImageSeed::new("any:1"));
-        docker.on_exec(|command| match command.first()?.as_str() {
+        // On a terminal, a shell comes before the command.
+        docker.on_exec(|command| match command.last()?.as_str() {
             "both" => Some(("out\n", "err\n", 42).into()),
             "count" => Some(Execution::Consumes { stdout: b"read\n".to_vec(), stderr: Vec::new(), exit_code: 0 }),
             "claude" => Some(Execution::Echoes { greeting: b"hello".to_vec() }),
-            "/opt/boxwood/bin/bash" => Some(Execution::prints("")),
+            "quoter" => Some(("OCI runtime exec failed: quoted", "", 0).into()),
+            _ if command[0] == "/opt/boxwood/bin/bash" => Some(Execution::prints("")),
             _ => None,
         });
         let container = run_container(&docker.host());
@@ -128,7 +130,12 @@ fn input_arrives_with_its_end() {
 #[test]
 fn a_command_that_is_not_there_has_the_shells_status() {
     let sandbox = Sandbox::new();
-    assert_eq!(sandbox.exec("no-such-program", Stdio::null()).status.code(), Some(127));
+    let output = sandbox.exec("no-such-program", Stdio::null());
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!((output.status.code(), output.stdout), (Some(127), Vec::new()), "{said}");
+    assert!(said.contains("no-such-program"), "{said}");
+    let output = sandbox.exec("quoter", Stdio::null());
+    assert_eq!((output.status.code(), output.stdout), (Some(0), b"OCI runtime exec failed: quoted".to_vec()));
 }
 
 #[test]

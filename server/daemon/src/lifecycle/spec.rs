@@ -79,7 +79,7 @@ pub(crate) fn container(parts: &Parts<'_>) -> ContainerSpec {
         nofile: parts.resolved.nofile,
         network: match parts.resolved.network {
             Network::Open => NetworkMode::Default,
-            Network::None => NetworkMode::None,
+            Network::Gateway | Network::None => NetworkMode::None,
         },
         health: Some(HealthSpec {
             command: vec![HELPER.to_owned(), "health".to_owned(), "--workspace".to_owned(), workspace],

@@ -1,0 +1,3 @@
+//! A sandbox's only way to the network.
+
+fn main() {}
