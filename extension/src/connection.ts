@@ -3,12 +3,14 @@ import * as vscode from "vscode";
 import {
   CloseAction,
   ErrorAction,
+  ErrorCodes,
   LanguageClient,
   RevealOutputChannelOn,
   type LanguageClientOptions,
 } from "vscode-languageclient/node";
 import { eventMethod } from "./generated/protocol";
 import type { Connection, ConnectOptions } from "./server";
+import { isRecord } from "./wire";
 
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 2_000;
@@ -16,9 +18,20 @@ const STOP_TIMEOUT_MS = 2_000;
 /** The files that the server has something to say about. */
 const documents = ["**/.boxwood/sandbox.jsonc", "**/devcontainer.json", "**/.devcontainer.json"];
 
+/**
+ * What the client has to say goes to the log only. Its own messages would stand beside the extension's, which name the
+ * next step.
+ */
+class SilentClient extends LanguageClient {
+  override error(message: string, data?: unknown): void {
+    super.error(message, data, false);
+  }
+}
+
 export async function connect(options: ConnectOptions): Promise<Connection> {
   let isEnding = false;
   let isClosed = false;
+  const hasEnded = (): boolean => isClosed;
   const clientOptions: LanguageClientOptions = {
     documentSelector: documents.map((pattern) => ({ scheme: "file", pattern })),
     outputChannel: options.log,
@@ -36,7 +49,7 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
       },
     },
   };
-  const client = new LanguageClient("boxwood", "Boxwood", { command: options.command, args: ["lsp"] }, clientOptions);
+  const client = new SilentClient("boxwood", "Boxwood", { command: options.command, args: ["lsp"] }, clientOptions);
   client.onNotification(eventMethod, (event: unknown) => {
     options.onEvent(event);
   });
@@ -51,9 +64,11 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
   };
   try {
     await Promise.race([client.start(), tooLate(options.signal)]);
+    // The client may count as started although the process has ended meanwhile.
+    if (hasEnded()) throw new Error();
   } catch (error) {
     await end();
-    throw error;
+    throw hasEnded() || isCutOff(error) ? new Error("it ended at once") : error;
   }
   return {
     request: (method, params, signal) => {
@@ -69,6 +84,16 @@ export async function connect(options: ConnectOptions): Promise<Connection> {
     },
     end,
   };
+}
+
+/** Which of these a request ends in, when the process does, depends on what the client notices first. */
+function isCutOff(error: unknown): boolean {
+  const codes: unknown[] = [
+    ErrorCodes.MessageWriteError,
+    ErrorCodes.MessageReadError,
+    ErrorCodes.PendingResponseRejected,
+  ];
+  return isRecord(error) && codes.includes(error.code);
 }
 
 /** Rejects when a start is no longer wanted, or takes so long that it will not happen. */

@@ -74,8 +74,12 @@ export function errorText(error: RpcError): string {
   return [sentence(what), sentence(error.hint ?? "")].filter(Boolean).join(" ");
 }
 
-/** Shows an error and does what the person chooses. */
+const presented = new WeakSet<RpcError>();
+
+/** Shows an error and does what the person chooses. One that several waited for is shown once. */
 export async function presentError(app: App, error: RpcError, context: ErrorContext): Promise<void> {
+  if (presented.has(error)) return;
+  presented.add(error);
   app.log.error(`${error.code}: ${error.message}${error.traceId === undefined ? "" : ` (trace ${error.traceId})`}`);
   if (error.code === "config.approvalRequired" && context.project !== undefined) return approve(app, context);
   const actions = knownActions(error);

@@ -82,13 +82,17 @@ export async function deactivate(): Promise<void> {
   await server?.dispose();
 }
 
-/** A server that never ran is what the status bar shows; one that ran and is given up deserves a message. */
+/**
+ * Without a program the status bar says enough. One that is there and does not run, or ran and is given up, deserves a
+ * message; what commands then find out, they tell themselves.
+ */
 function tellWhenGivenUp(parts: App): { dispose(): void } {
-  let hasRun = false;
+  let isTold = false;
   return parts.store.onInput((input) => {
-    if (input.type === "snapshot") hasRun = true;
-    if (input.type !== "server" || input.phase !== "failed" || !input.problem || !hasRun) return;
-    hasRun = false;
+    if (input.type === "snapshot") isTold = false;
+    if (input.type !== "server" || input.phase !== "failed" || !input.problem || isTold) return;
+    if (parts.server.command === undefined) return;
+    isTold = true;
     void presentError(parts, input.problem, {
       retry: async () => {
         await parts.server.start();

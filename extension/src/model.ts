@@ -85,6 +85,9 @@ export function reduce(model: Model, input: Input): Model {
         operations: put(model.operations, input.operationId, { ...operation, message: input.message }),
       };
     }
+    case "egressDecided":
+    case "egressAsking":
+    case "egressAsked":
     case "operationOutput":
       return model;
     case "operationEnded":

@@ -1,7 +1,7 @@
 // The folders of this window as the server names them, and which of them is meant.
 import { realpath } from "node:fs/promises";
 import * as vscode from "vscode";
-import { primarySandbox, type Model } from "./model";
+import { changeUnderWay, isRunning, primarySandbox, type Model } from "./model";
 import { Emitter } from "./store";
 
 export interface Project {
@@ -48,15 +48,18 @@ export class Projects {
     return this.#projects;
   }
 
-  /** The one that the status bar speaks of: the active editor's, else one with a sandbox, else the first. */
+  /**
+   * The one that the status bar speaks of: where something runs or happens, else where there is a sandbox at all, else
+   * any. Among equals the active editor's folder comes first, then the workspace's order.
+   */
   shown(model: Model): Project | undefined {
     const active = vscode.window.activeTextEditor?.document.uri;
-    const folder = active && vscode.workspace.getWorkspaceFolder(active);
-    return (
-      (folder && this.#projects.find((project) => project.uri.toString() === folder.uri.toString())) ??
-      this.#projects.find((project) => primarySandbox(model, project.path)?.state === "running") ??
-      this.#projects[0]
+    const folder = active && vscode.workspace.getWorkspaceFolder(active)?.uri.toString();
+    const inOrder = [...this.#projects].sort(
+      (a, b) => Number(b.uri.toString() === folder) - Number(a.uri.toString() === folder),
     );
+    const [first, ...others] = inOrder;
+    return first && others.reduce((best, other) => (weight(model, other) > weight(model, best) ? other : best), first);
   }
 
   async #load(): Promise<void> {
@@ -70,6 +73,13 @@ export class Projects {
     );
     this.#changed.emit(this.#projects);
   }
+}
+
+/** How much there is to tell about a project. */
+function weight(model: Model, { path }: Project): number {
+  const sandbox = primarySandbox(model, path);
+  if ((sandbox && isRunning(sandbox)) || changeUnderWay(model, path, sandbox?.id)) return 2;
+  return sandbox ? 1 : 0;
 }
 
 /** A folder that is gone keeps its path; the server then says what is wrong with it. */

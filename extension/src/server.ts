@@ -150,10 +150,10 @@ export class Server implements Requests {
         return ok(connection);
       } catch (thrown) {
         if (isCalledOff()) return cancelled;
-        log.error(`server not started: ${parseError(thrown).message}`);
+        log.error(notStarted(thrown));
         const pause = PAUSES_MS[this.#failures];
         this.#failures += 1;
-        if (pause === undefined) return this.#giveUp(failed(this.#lost(parseError(thrown).message)));
+        if (pause === undefined) return this.#giveUp(failed(this.#lost(notStarted(thrown))));
         await this.#sleep(pause);
         if (isCalledOff()) return cancelled;
       }
@@ -186,7 +186,7 @@ export class Server implements Requests {
       },
     });
     return connecting.then((value) => {
-      if (isClosed) throw new Error("the server ended as soon as it had started");
+      if (isClosed) throw new Error("it ended at once");
       connection = value;
       if (!signal.aborted) this.#connection = value;
       return value;
@@ -252,4 +252,8 @@ export class Server implements Requests {
       this.#disposed.signal.addEventListener("abort", finish, { once: true });
     });
   }
+}
+
+function notStarted(thrown: unknown): string {
+  return `the Boxwood server could not be started: ${parseError(thrown).message}`;
 }

@@ -34,8 +34,10 @@ export class StatusBar {
 
   #update(): void {
     const { model } = this.#app.store;
-    const project = this.#app.projects.shown(model)?.path;
-    const view = statusView(model, project);
+    const { projects } = this.#app;
+    const shown = projects.shown(model);
+    const project = shown?.path;
+    const view = statusView(model, project, projects.all.length > 1 ? shown?.name : undefined);
     this.#item.text = view.text;
     this.#item.backgroundColor = background(view.severity);
     this.#item.accessibilityInformation = { label: view.label, role: "button" };

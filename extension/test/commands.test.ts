@@ -4,7 +4,7 @@ import { runCommand } from "../src/commands";
 import { methods } from "../src/generated/protocol";
 import { inFolder, project, run, well } from "./commandHarness";
 import { fake, Uri, window as fakeWindow, workspace } from "./fake/vscode";
-import { openWindow, sandbox, settled } from "./harness";
+import { openWindow, operation, sandbox, settled, type Window } from "./harness";
 
 beforeEach(() => {
   fake.reset();
@@ -140,8 +140,11 @@ describe("Clean Up", () => {
     fake.press.add("Remove");
     await run(opened, "boxwood.cleanUp");
     expect(fake.messages).toMatchObject([
-      { message: "Remove 1 sandbox, 2 images, 2.0 KiB?", detail: "boxwood-a\ni:1\ni:2" },
-      { message: "Removed 1 sandbox, 2 images, 2.0 KiB." },
+      {
+        message: "Remove 1 sandbox, 2 images (2.0 KiB)?",
+        detail: "Sandbox boxwood-a\nImage i:1\nImage i:2",
+      },
+      { message: "Removed 1 sandbox, 2 images (2.0 KiB)." },
     ]);
     const dryRuns = opened.server.asked
       .filter(({ method }) => method === methods.prune)
@@ -213,14 +216,48 @@ describe("a target", () => {
 });
 
 describe("the project that is shown", () => {
-  it("is the active editor's, else one that runs, else the first", async () => {
-    fake.folders("/home/ada/blog", project);
-    const opened = await openWindow(well);
-    const shown = (): string | undefined => opened.app.projects.shown(opened.app.store.model)?.path;
-    expect(shown()).toBe("/home/ada/blog");
+  const blog = "/home/ada/blog";
+  const inBlog = { id: "blog-1", project: blog };
+  let opened: Window;
+  const shown = (): string | undefined => opened.app.projects.shown(opened.app.store.model)?.path;
+  const edit = (file: string): void => {
+    fakeWindow.activeTextEditor = { document: { uri: Uri.file(file) } };
+  };
+
+  beforeEach(async () => {
+    fake.folders(blog, project);
+    opened = await openWindow(well);
+  });
+
+  it("is the first while there is no sandbox, or that of the active editor", () => {
+    expect(shown()).toBe(blog);
+    edit(`${project}/a.md`);
+    expect(shown()).toBe(project);
+  });
+
+  it.each(["stopped", "failed", "running"] as const)("is the only one with a sandbox, be it %s", (state) => {
+    opened.server.emit({ type: "sandboxChanged", sandbox: sandbox({ state }) });
+    expect(shown()).toBe(project);
+    edit(`${blog}/a.md`);
+    expect(shown()).toBe(project);
+  });
+
+  it("is the one whose sandbox runs, before one whose sandbox is stopped", () => {
+    opened.server.emit({ type: "sandboxChanged", sandbox: sandbox({ ...inBlog, state: "stopped" }) });
     opened.server.emit({ type: "sandboxChanged", sandbox: sandbox() });
     expect(shown()).toBe(project);
-    fakeWindow.activeTextEditor = { document: { uri: Uri.file("/home/ada/blog/a.md") } };
-    expect(shown()).toBe("/home/ada/blog");
+  });
+
+  it("is the one whose sandbox is being started", () => {
+    opened.server.emit({ type: "operationStarted", operation: operation({ kind: "ensure", project }) });
+    expect(shown()).toBe(project);
+  });
+
+  it("of several that run is the active editor's, else the first", () => {
+    opened.server.emit({ type: "sandboxChanged", sandbox: sandbox() });
+    opened.server.emit({ type: "sandboxChanged", sandbox: sandbox(inBlog) });
+    expect(shown()).toBe(blog);
+    edit(`${project}/a.md`);
+    expect(shown()).toBe(project);
   });
 });

@@ -87,6 +87,15 @@ describe("an error", () => {
     expect(fake.executed).toEqual([{ command: "boxwood.doctor", args: [] }]);
   });
 
+  it("that several waited for is shown once", async () => {
+    const { app } = await openWindow();
+    const context = { retry: () => Promise.resolve() };
+    const error = rpcError();
+    await Promise.all([presentError(app, error, context), presentError(app, error, context)]);
+    await presentError(app, rpcError(), context);
+    expect(fake.messages).toHaveLength(2);
+  });
+
   it("from a newer server keeps the buttons that are known", async () => {
     const { app } = await openWindow();
     const error = rpcError({ actions: ["retry", "somethingNew" as Action] });
@@ -103,14 +112,14 @@ describe("an error", () => {
 });
 
 describe("a configuration that asks for more", () => {
-  const approval = rpcError({ code: "config.approvalRequired", actions: ["approveConfig", "openConfig"] });
+  const approval = () => rpcError({ code: "config.approvalRequired", actions: ["approveConfig", "openConfig"] });
   const answers = { [methods.getConfig]: unapproved, [methods.approveConfig]: { ...unapproved, isApproved: true } };
 
   async function present(...press: string[]) {
     const { app, server } = await openWindow(answers, sandbox());
     for (const button of press) fake.press.add(button);
     const retry = vi.fn(() => Promise.resolve());
-    await presentError(app, approval, { project: "/home/ada/shop", retry });
+    await presentError(app, approval(), { project: "/home/ada/shop", retry });
     await settled();
     return { retry, server };
   }

@@ -30,6 +30,7 @@ export function sandbox(change: Partial<SandboxInfo> = {}): SandboxInfo {
     health: "healthy",
     lifetime: "persistent",
     enforcement: "off",
+    blocked: 0,
     image: "boxwood-agent:slim",
     claudeVersion: "2.1.0",
     createdAt: "2026-01-02T03:04:05Z",
@@ -39,7 +40,7 @@ export function sandbox(change: Partial<SandboxInfo> = {}): SandboxInfo {
 }
 
 export function snapshot(...sandboxes: SandboxInfo[]): Event {
-  return { type: "snapshot", sandboxes, operations: [], engine };
+  return { type: "snapshot", sandboxes, asks: {}, operations: [], engine };
 }
 
 export function operation(change: Partial<OperationSummary> = {}): OperationSummary {

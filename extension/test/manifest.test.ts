@@ -29,6 +29,8 @@ const settings: Record<keyof SandboxConfig, true> = {
   workspacePath: true,
   env: true,
   protectedPaths: true,
+  egress: true,
+  maskedPaths: true,
   claudeArgs: true,
   hostLogin: true,
 };

@@ -69,6 +69,18 @@ describe("the item", () => {
     expect([view.text, view.severity]).toEqual([text, severity]);
   });
 
+  it("of several folders names the one whose sandbox it is, and none without a sandbox", () => {
+    const shown = statusView(after(running, snapshot(sandbox({ state: "stopped" }))), project, "shop");
+    expect([shown.text, shown.label]).toEqual([
+      "$(vm-outline) Claude: stopped (shop)",
+      "Boxwood sandbox of shop, Claude: stopped",
+    ]);
+    expect(statusView(after(running, snapshot()), project, "shop").text).toBe("$(vm-outline) Start Claude Sandbox");
+    expect(statusView(after({ type: "server", phase: "failed" }), project, "shop").text).toBe(
+      "$(error) Claude: no server",
+    );
+  });
+
   it.each([
     ["ensure", "starting"],
     ["stop", "stopping"],

@@ -42,7 +42,7 @@ exports.activate = (context) => {
 };
 `;
 
-describe("harness", { timeout: 240_000 }, () => {
+describe("harness", { timeout: 1_800_000 }, () => {
   let editor;
   let scratch;
   let marker;

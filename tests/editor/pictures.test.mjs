@@ -51,7 +51,7 @@ async function sizeOf(file) {
   return [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
 }
 
-describe("pictures for the README", { timeout: 600_000 }, () => {
+describe("pictures for the README", { timeout: 3 * LONG }, () => {
   let bed;
   let window;
   const step = story(() => bed);
@@ -77,7 +77,7 @@ describe("pictures for the README", { timeout: 600_000 }, () => {
   step("Claude at work, the list of sandboxes, a healthy status bar", async () => {
     await window.palette("Start Claude Sandbox");
     await window.statusBarItem(/Claude: healthy/, { timeout: LONG, unless: /Failed/ });
-    await window.terminal(/Claude Code/, { timeout: 60_000 });
+    await window.terminal(/Claude Code/);
     await window.typeLine(ASKED);
     await window.terminal(/Shall I add a test/);
     await window.typeLine(WANTED);
@@ -85,7 +85,7 @@ describe("pictures for the README", { timeout: 600_000 }, () => {
     await window.palette("View: Show Boxwood");
     await window.see("the sandbox in the tree", (screen) => screen.tree.some((row) => /rain-barrel[\s\S]*healthy/.test(row)));
     await picture("sandbox");
-  }, { timeout: LONG + 60_000 });
+  }, { timeout: 2 * LONG });
 
   step("the menu behind the status bar", async () => {
     await window.clickStatusBarItem(/Claude: healthy/);

@@ -7,7 +7,7 @@ import { Bed } from "./lib/bed.mjs";
 import { story } from "./lib/suite.mjs";
 import { until } from "./lib/wait.mjs";
 
-describe("Insert Devcontainer Template", { timeout: 300_000 }, () => {
+describe("Insert Devcontainer Template", { timeout: 1_800_000 }, () => {
   let bed;
   const step = story(() => bed);
   before(async () => {

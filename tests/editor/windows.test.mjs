@@ -4,9 +4,9 @@ import { after, before, describe } from "node:test";
 import { Bed } from "./lib/bed.mjs";
 import { containerOf, containersOf, stateOf } from "./lib/docker.mjs";
 import { story } from "./lib/suite.mjs";
-import { LONG } from "./lib/wait.mjs";
+import { LONG, until } from "./lib/wait.mjs";
 
-describe("windows in agreement", { timeout: 900_000 }, () => {
+describe("windows in agreement", { timeout: 1_800_000 }, () => {
   let bed;
   let project;
   let left;
@@ -25,20 +25,22 @@ describe("windows in agreement", { timeout: 900_000 }, () => {
   step("each window has a server of its own, all have one daemon", async () => {
     for (const window of [left, right, other]) await window.statusBarItem(/Start Claude Sandbox/);
     assert.equal(bed.processes("lsp").length, 3);
-    assert.equal(bed.processes("daemon").length, 1);
+    // Three windows at once start several daemons; all but one leave again.
+    await until("one daemon", () => bed.processes("daemon").length === 1);
   });
 
   step("a start in one window is seen in the other, from its beginning to healthy", async () => {
+    const showed = await right.record();
     await left.palette("Start Claude Sandbox");
-    await right.statusBarItem(/Claude: starting/);
+    await showed(/Claude: starting/);
     for (const window of [left, right]) await window.statusBarItem(/Claude: healthy/, { timeout: LONG, unless: /Failed/ });
     await other.statusBarItem(/Start Claude Sandbox/);
-  }, { timeout: LONG + 60_000 });
+  }, { timeout: 2 * LONG });
 
   step("a start in the second window takes the same container", async () => {
     const container = await containerOf(project);
     await right.palette("Start Claude Sandbox");
-    await right.terminal(/Claude Code/, { timeout: 60_000, unless: /Failed/ });
+    await right.terminal(/Claude Code/, { unless: /Failed/ });
     assert.deepEqual(await containersOf(project), [container]);
   });
 
@@ -59,7 +61,7 @@ describe("windows in agreement", { timeout: 900_000 }, () => {
 
   step("a closed window leaves the sandbox and the other window alone", async () => {
     await left.palette("Start Claude Sandbox");
-    await right.statusBarItem(/Claude: healthy/, { timeout: 60_000 });
+    await right.statusBarItem(/Claude: healthy/);
     await bed.editor.closeWindow(left);
     await right.statusBarItem(/Claude: healthy/);
     assert.equal(await stateOf(await containerOf(project)), "running");

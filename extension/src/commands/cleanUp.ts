@@ -57,7 +57,11 @@ export async function cleanUp(app: App): Promise<Result<unknown>> {
 }
 
 function listed({ containers, volumes, images }: PruneReport): string[] {
-  return [...containers, ...volumes, ...images];
+  return [
+    ...containers.map((name) => `Sandbox ${name}`),
+    ...volumes.map((name) => `Volume ${name}`),
+    ...images.map((name) => `Image ${name}`),
+  ];
 }
 
 export function amount({ containers, volumes, images, reclaimedBytes }: PruneReport): string {
@@ -67,8 +71,9 @@ export function amount({ containers, volumes, images, reclaimedBytes }: PruneRep
     [images.length, "image"],
   ] as const;
   const words = parts.filter(([count]) => count > 0).map(([count, noun]) => plural(count, noun));
-  const freed = reclaimedBytes > 0 ? `, ${bytes(reclaimedBytes)}` : "";
-  return (words.length > 0 ? words.join(", ") : "nothing") + freed;
+  // The size of the images, which stand last; layers that others share stay.
+  const size = images.length > 0 && reclaimedBytes > 0 ? ` (${bytes(reclaimedBytes)})` : "";
+  return (words.length > 0 ? words.join(", ") : "nothing") + size;
 }
 
 function more(count: number): string[] {

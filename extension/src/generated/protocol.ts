@@ -680,7 +680,7 @@ protectedPaths?: Array<string>,
  */
 egress?: EgressConfig, 
 /**
- * Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `**/*.pem`.
+ * Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`.
  */
 maskedPaths?: Array<string>, 
 /**
@@ -691,6 +691,102 @@ claudeArgs?: Array<string>,
  * Lets the sandbox use the login of Claude Code on this machine: it receives the short-lived access token, never the refresh token. Off by default; ignored in a project's file.
  */
 hostLogin?: boolean, };
+
+/**
+ * The network policy of one layer of settings.
+ */
+export type EgressConfig = { 
+/**
+ * Ready-made sets of hosts: `claude` (always there), `npm`, `pypi`, `crates`, `go`, `debian`, `github` and others. `boxwood egress policy --presets` lists them.
+ */
+presets?: Array<string>, 
+/**
+ * Hosts to allow, each `name`, `*.name` or `name:port`.
+ */
+allow?: Array<string>, 
+/**
+ * Hosts to refuse, each `name`, `*.name` or `name:port`. No project can allow what your own file denies.
+ */
+deny?: Array<string>, 
+/**
+ * Rules with all their detail.
+ */
+rules?: Array<EgressRule>, 
+/**
+ * Addresses of names that are not to be looked up, like a line of a hosts file.
+ */
+hosts?: { [key in string]: string }, 
+/**
+ * What becomes of hosts that no rule names: `ask` holds the connection while you are asked, `deny` refuses it, `allow` lets everything through.
+ */
+default?: EgressAction, 
+/**
+ * Seconds that a connection is held for an answer.
+ */
+holdSeconds?: number, 
+/**
+ * Bounds on what may pass.
+ */
+limits?: EgressLimits, };
+
+/**
+ * Hosts, and what becomes of connections to them.
+ */
+export type EgressRule = { 
+/**
+ * A name (`github.com`), any name below one (`*.github.com`, which is not `github.com` itself), everything (`*`), an address (`10.1.2.3`, `[fd00::1]`) or a block of addresses (`10.1.0.0/16`).
+ */
+host: string, 
+/**
+ * Ports. When left out, 80 and 443 for a rule that allows and every port for one that asks or denies.
+ */
+ports?: Array<number>, 
+/**
+ * What becomes of it.
+ */
+action: EgressAction, 
+/**
+ * HTTP methods it is about, for example `GET`; all when left out. The gateway opens TLS for such a host, with an authority that only this sandbox trusts.
+ */
+methods?: Array<string>, 
+/**
+ * HTTP paths it is about; a `*` at the end stands for any rest. Also opens TLS.
+ */
+paths?: Array<string>, 
+/**
+ * Lets the name lead to private, loopback and link-local addresses, which is refused otherwise.
+ */
+private?: boolean, 
+/**
+ * Opens TLS to compare each request's host with the connection's, so that a shared server cannot be used to reach another of its hosts.
+ */
+inspect?: boolean, };
+
+/**
+ * Bounds on what may pass.
+ */
+export type EgressLimits = { 
+/**
+ * Connections open at a time; 1024 when left out.
+ */
+connections?: number, 
+/**
+ * New connections a second; 200 when left out.
+ */
+connectionsPerSecond?: number, 
+/**
+ * Most bytes that one connection may send, for example `1g`; no limit when left out.
+ */
+upload?: string, 
+/**
+ * Most bytes a second that the sandbox may send, for example `10m`; no limit when left out.
+ */
+uploadPerSecond?: string, };
+
+/**
+ * What becomes of a connection.
+ */
+export type EgressAction = "allow" | "ask" | "deny";
 
 /**
  * Where a value comes from.
@@ -936,6 +1032,309 @@ ok: boolean,
 detail: string, };
 
 /**
+ * Where a rule comes from, the strongest first.
+ */
+export type EgressLayer = "builtIn" | "bypass" | "session" | "remembered" | "userDeny" | "request" | "project" | "user" | "preset" | "default";
+
+/**
+ * A rule with its place in the policy.
+ */
+export type PlacedRule = { 
+/**
+ * Where it comes from.
+ */
+layer: EgressLayer, 
+/**
+ * Name of the preset, when it comes from one.
+ */
+preset?: string, 
+/**
+ * The rule.
+ */
+rule: EgressRule, };
+
+/**
+ * How a connection named its host.
+ */
+export type EgressVia = "dns" | "tls" | "http" | "https" | "connect" | "socks" | "address";
+
+/**
+ * A decision that was taken.
+ */
+export type EgressDecision = { 
+/**
+ * Grows by one per decision of a gateway's run.
+ */
+serial: number, 
+/**
+ * When, milliseconds since 1970.
+ */
+atMs: number, 
+/**
+ * The host that was asked for; cleaned of everything that is not printable.
+ */
+host: string, 
+/**
+ * The port; 0 for a question for an address.
+ */
+port: number, 
+/**
+ * How it was asked for.
+ */
+via: EgressVia, 
+/**
+ * What became of it: never `ask`.
+ */
+action: EgressAction, 
+/**
+ * Which layer decided.
+ */
+layer: EgressLayer, 
+/**
+ * The rule that decided, as text, for example `*.github.com:443`.
+ */
+rule?: string, 
+/**
+ * Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`.
+ */
+reason?: string, 
+/**
+ * Method and path, when the gateway saw them.
+ */
+request?: string, 
+/**
+ * How many the same in a row this stands for.
+ */
+count: number, 
+/**
+ * Bytes that went out; of a connection that has ended.
+ */
+bytesUp: number, 
+/**
+ * Bytes that came in; of a connection that has ended.
+ */
+bytesDown: number, };
+
+/**
+ * A connection that waits for the person.
+ */
+export type EgressAsk = { 
+/**
+ * Id, unique for a gateway's run; connections to the same host and port share one.
+ */
+id: string, 
+/**
+ * The host.
+ */
+host: string, 
+/**
+ * The port.
+ */
+port: number, 
+/**
+ * How many connections wait.
+ */
+waiting: number, 
+/**
+ * Until when, milliseconds since 1970.
+ */
+untilMs: number, };
+
+/**
+ * What the person answers.
+ */
+export type EgressAnswer = "allowOnce" | "allowSession" | "allowProject" | "deny" | "denyAlways";
+
+/**
+ * Answers for a host, whether a connection waits or not.
+ */
+export type EgressDecideParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * `name`, `*.name` or `name:port`; without a port the port that waits, else 80 and 443.
+ */
+host: string, 
+/**
+ * The answer.
+ */
+answer: EgressAnswer, };
+
+/**
+ * Takes back what was decided for a host, for the session and the project.
+ */
+export type EgressForgetParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * As it was decided; `*` alone takes back everything.
+ */
+host: string, };
+
+/**
+ * Lets everything through for a while, or ends that.
+ */
+export type EgressBypassParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * Seconds, at most 3600; 0 ends it.
+ */
+seconds: number, };
+
+/**
+ * Asks what would become of a connection.
+ */
+export type EgressTestParams = { 
+/**
+ * Which sandbox, or which project.
+ */
+target: SandboxRef, 
+/**
+ * Name or address.
+ */
+host: string, 
+/**
+ * Port; 443 when left out.
+ */
+port?: number, 
+/**
+ * HTTP method, for rules about methods.
+ */
+method?: string, 
+/**
+ * HTTP path, for rules about paths.
+ */
+path?: string, };
+
+/**
+ * What the policy says of a connection.
+ */
+export type EgressVerdict = { 
+/**
+ * What becomes of it.
+ */
+action: EgressAction, 
+/**
+ * Which layer says so.
+ */
+layer: EgressLayer, 
+/**
+ * The rule that says so.
+ */
+rule?: PlacedRule, 
+/**
+ * The same in plain words.
+ */
+explanation: string, };
+
+/**
+ * Asks for recent decisions.
+ */
+export type EgressLogParams = { 
+/**
+ * Which sandbox.
+ */
+target: SandboxRef, 
+/**
+ * At most so many, the newest; 100 when left out, at most 1000.
+ */
+limit?: number, 
+/**
+ * Only what was refused.
+ */
+blocked: boolean, };
+
+/**
+ * How often a rule decided.
+ */
+export type RuleHits = { 
+/**
+ * How many connections it decided since the gateway started.
+ */
+hits: number, 
+/**
+ * Where it comes from.
+ */
+layer: EgressLayer, 
+/**
+ * Name of the preset, when it comes from one.
+ */
+preset?: string, 
+/**
+ * The rule.
+ */
+rule: EgressRule, };
+
+/**
+ * A ready-made set of hosts.
+ */
+export type PresetInfo = { 
+/**
+ * Name.
+ */
+name: string, 
+/**
+ * What it is for.
+ */
+description: string, 
+/**
+ * Its hosts, each `name`, `*.name` or `name:port`.
+ */
+hosts: Array<string>, };
+
+/**
+ * The policy in force for a sandbox, or for a project's next one.
+ */
+export type EgressReport = { 
+/**
+ * Where it is enforced.
+ */
+enforcement: Enforcement, 
+/**
+ * Why it is not enforced outside, when that was asked for.
+ */
+alarm?: string, 
+/**
+ * The rules, the strongest layer first.
+ */
+rules: Array<RuleHits>, 
+/**
+ * What becomes of hosts that no rule names.
+ */
+default: EgressAction, 
+/**
+ * Until when everything is let through, milliseconds since 1970; 0 for not at all.
+ */
+bypassUntilMs: number, 
+/**
+ * Connections that wait for an answer.
+ */
+asks: Array<EgressAsk>, 
+/**
+ * Connections that went through since the gateway started.
+ */
+allowed: number, 
+/**
+ * Connections that were refused since then.
+ */
+blocked: number, 
+/**
+ * Connections open now.
+ */
+open: number, 
+/**
+ * The presets that exist.
+ */
+presets: Array<PresetInfo>, };
+
+/**
  * The answer to a method that starts an operation.
  */
 export type OperationStarted = { 
@@ -1075,7 +1474,7 @@ export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "open
 /**
  * What went wrong. The string form is stable and meant for scripts.
  */
-export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed";
+export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing";
 
 /**
  * An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
@@ -1374,4 +1773,7 @@ export const errorNumbers: Record<ErrorCode, number> = {
   "operation.notFound": -33602,
   "template.invalid": -33701,
   "state.failed": -33801,
+  "egress.gateway": -33901,
+  "egress.leak": -33902,
+  "egress.nothing": -33903,
 };

@@ -19,18 +19,27 @@ interface Face {
   readonly icon: string;
   readonly words: string;
   readonly severity?: Severity;
+  /** Speaks of one sandbox, not of the window. */
+  readonly isOfSandbox?: boolean;
 }
 
 export const startText = "Start Claude Sandbox";
 
-/** @param project canonical path of this window's project, when a folder is open */
-export function statusView(model: Model, project: string | undefined): StatusView {
+/**
+ * @param project canonical path of this window's project, when a folder is open
+ * @param folder its name, in a window of several folders; there it says whose sandbox it is
+ */
+export function statusView(model: Model, project: string | undefined, folder?: string): StatusView {
   const face = windowFace(model, project);
+  const isAbout = folder !== undefined && face.isOfSandbox === true;
   const words = face.words === startText ? startText : `Claude: ${face.words}`;
   return {
-    text: `$(${face.icon}) ${words}`,
+    text: `$(${face.icon}) ${words}${isAbout ? ` (${folder})` : ""}`,
     severity: face.severity ?? "none",
-    label: face.words === startText ? "Boxwood: no sandbox, start one" : `Boxwood sandbox, ${words}`,
+    label:
+      face.words === startText
+        ? "Boxwood: no sandbox, start one"
+        : `Boxwood sandbox${isAbout ? ` of ${folder}` : ""}, ${words}`,
     tooltip: tooltip(model, project, words),
   };
 }
@@ -48,8 +57,8 @@ function windowFace(model: Model, project: string | undefined): Face {
   if (project === undefined) return { icon: "vm-outline", words: startText };
   const sandbox = primarySandbox(model, project);
   const change = changeUnderWay(model, project, sandbox?.id);
-  if (change) return { icon: "loading~spin", words: changeWords[change.kind] };
-  return sandbox ? sandboxFace(sandbox) : { icon: "vm-outline", words: startText };
+  if (change) return { icon: "loading~spin", words: changeWords[change.kind], isOfSandbox: true };
+  return sandbox ? { ...sandboxFace(sandbox), isOfSandbox: true } : { icon: "vm-outline", words: startText };
 }
 
 const changeWords: Record<ChangingKind, string> = {

@@ -25,7 +25,7 @@ pub enum EgressAction {
 pub struct EgressRule {
     /// A name (`github.com`), any name below one (`*.github.com`, which is not `github.com` itself), everything (`*`), an address (`10.1.2.3`, `[fd00::1]`) or a block of addresses (`10.1.0.0/16`).
     pub host: String,
-    /// Ports; 80 and 443 when left out.
+    /// Ports. When left out, 80 and 443 for a rule that allows and every port for one that asks or denies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ports: Option<Vec<u16>>,
     /// What becomes of it.

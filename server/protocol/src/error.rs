@@ -147,6 +147,13 @@ codes! {
     TemplateInvalid = -33701, "template.invalid", exit 64, Some("'boxwood template list' shows the templates and their options"), [];
     /// The state on disk could not be read or written.
     StateFailed = -33801, "state.failed", exit 74, Some("check the permissions of, and the space in, the directory that the message names"), [ShowLogs];
+
+    /// The gateway of a sandbox does not answer or refused.
+    EgressGateway = -33901, "egress.gateway", exit 69, Some("the sandbox has no network until its gateway answers: 'boxwood restart' starts both anew; 'boxwood doctor' examines the engine"), [Retry, RunDoctor, ShowLogs];
+    /// A sandbox can reach what it must not be able to reach, so it was not left running.
+    EgressLeak = -33902, "egress.leak", exit 70, Some("this engine does not keep the sandbox's network apart; run 'boxwood doctor', or give up enforcement with --network open"), [RunDoctor, ShowLogs];
+    /// Nothing was decided for this host, or no connection to it waits.
+    EgressNothing = -33903, "egress.nothing", exit 66, Some("'boxwood egress policy' shows what is in force, 'boxwood egress ask' what waits"), [];
 }
 
 /// An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.

@@ -11,6 +11,10 @@ use crate::egress::{EgressAction, EgressAsk, EgressDecision, EgressPolicy};
 /// Longest message, bytes.
 pub const MAX_LINE_BYTES: usize = 4 * 1024 * 1024;
 
+/// The name that a gateway answers with its own main address, whatever the policy says, even before there is one. Asking
+/// for it is no decision and is not logged: by it, sandboxes are checked from inside.
+pub const OWN_NAME: &str = "gateway.boxwood.internal";
+
 /// A request to the gateway. The answer is [`Answer`] with the same id.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "method", content = "params", rename_all = "camelCase")]

@@ -23,7 +23,7 @@ macro_rules! declarations {
 }
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
-    use {catalog::*, config::*, error::*, event::*, operation::*, params::*, sandbox::*};
+    use {catalog::*, config::*, crate::egress::*, error::*, event::*, operation::*, params::*, sandbox::*};
     declarations!(
         cfg,
         Empty,
@@ -64,6 +64,10 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         Network,
         WorkspacePath,
         SandboxConfig,
+        EgressConfig,
+        EgressRule,
+        EgressLimits,
+        EgressAction,
         ConfigSource,
         ConfigReport,
         ApproveParams,
@@ -75,6 +79,21 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         Limits,
         SandboxDetail,
         HealthCheck,
+        EgressLayer,
+        PlacedRule,
+        EgressVia,
+        EgressDecision,
+        EgressAsk,
+        EgressAnswer,
+        EgressDecideParams,
+        EgressForgetParams,
+        EgressBypassParams,
+        EgressTestParams,
+        EgressVerdict,
+        EgressLogParams,
+        RuleHits,
+        PresetInfo,
+        EgressReport,
         OperationStarted,
         OperationParams,
         Cancelled,

@@ -13,7 +13,7 @@ import { Window } from "./window.mjs";
 
 const run = promisify(execFile);
 const INSTALLER = fileURLToPath(new URL("../../testbed/editor", import.meta.url));
-const START_TIMEOUT = 60_000;
+const START_TIMEOUT = 120_000;
 
 const SETTINGS = {
   "workbench.startupEditor": "none",
@@ -95,7 +95,7 @@ export class Editor {
     const child = spawn(process.execPath, args, { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
     try {
       const port = await listeningPort(child);
-      const browser = await chromium.launch({ executablePath: process.env.BOXWOOD_CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_ARGS });
+      const browser = await chromium.launch({ executablePath: process.env.BOXWOOD_CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_ARGS, timeout: START_TIMEOUT });
       return new Editor(folder, env, child, browser, port);
     } catch (error) {
       await kill(child.pid);
@@ -150,9 +150,9 @@ export class Editor {
  * extensions there are. A person reloads the window; so does this, a few times.
  */
 async function foldersShown(window, tries = 5) {
-  const hasFolders = () => window.see("the workspace's folders", (screen) => screen.tree.length > 0, { timeout: 5_000 });
+  const hasFolders = (options) => window.see("the workspace's folders", (screen) => screen.tree.length > 0, options);
   for (let left = tries - 1; left > 0; left -= 1) {
-    if (await hasFolders().then(() => true, () => false)) return;
+    if (await hasFolders({ timeout: 10_000 }).then(() => true, () => false)) return;
     await window.reload();
   }
   await hasFolders();

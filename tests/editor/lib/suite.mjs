@@ -9,7 +9,7 @@ import { test } from "node:test";
  */
 export function story(bed) {
   let failed;
-  return (name, body, { timeout = 120_000 } = {}) =>
+  return (name, body, { timeout = 300_000 } = {}) =>
     test(name, { timeout }, async () => {
       if (failed) assert.fail(`not tried, because "${failed}" failed`);
       try {

@@ -1,8 +1,11 @@
 // Waiting for what lies outside a browser page: processes, containers, files.
 import { setTimeout as delay } from "node:timers/promises";
 
-/** How long a test waits for something that should be quick, and for something that may build an image. */
-export const SOON = 20_000;
+/**
+ * How long a test waits for something that should be quick, and for something that may build an image. Far more than
+ * either takes: these bounds end a wait in vain, and a busy machine is not a fault.
+ */
+export const SOON = 60_000;
 export const LONG = 420_000;
 
 /**

@@ -5,6 +5,12 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { SOON } from "./wait.mjs";
 
+/** So many letters and digits of a typed line tell it from what was on the screen before. */
+const ECHOED = 12;
+
+/** How long a window may take to load. */
+const LOADED = 120_000;
+
 export const ARTIFACTS = fileURLToPath(new URL("../../../artifacts/editor/", import.meta.url));
 
 /** Runs in the page. Everything that the tests ask about, as plain data. */
@@ -32,6 +38,21 @@ function readScreen() {
   };
 }
 
+/**
+ * Runs in the page, before anything else. Notes whatever the status bar and the notifications say at any time, for
+ * what is there so briefly that a busy machine may not look in time.
+ */
+function recordScreen() {
+  const seen = (globalThis.boxwoodSeen = []);
+  const note = () => {
+    for (const element of document.querySelectorAll(".statusbar-item, .notification-list-item")) {
+      const text = element.textContent.trim();
+      if (text !== "" && !seen.includes(text)) seen.push(text);
+    }
+  };
+  new MutationObserver(note).observe(document, { subtree: true, childList: true, characterData: true });
+}
+
 /** Like String.match, over everything that the item shows or says to a screen reader. */
 function itemMatches(item, pattern) {
   return [item.text, item.label].some((value) => pattern.test(value));
@@ -44,7 +65,9 @@ export class Window {
 
   static async open(context, url) {
     const page = await context.newPage();
-    await page.goto(url, { waitUntil: "domcontentloaded" });
+    page.setDefaultTimeout(SOON);
+    await page.addInitScript(recordScreen);
+    await page.goto(url, { waitUntil: "domcontentloaded", timeout: LOADED });
     const window = new Window(page);
     await window.ready();
     return window;
@@ -52,12 +75,12 @@ export class Window {
 
   /** The workbench is there and its remote connection works: the status bar shows the host's indicator. */
   async ready() {
-    await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor({ timeout: 60_000 });
-    await this.page.locator("#status\\.host").waitFor({ timeout: 60_000 });
+    await this.page.locator(".monaco-workbench .statusbar-item").first().waitFor({ timeout: LOADED });
+    await this.page.locator("#status\\.host").waitFor({ timeout: LOADED });
   }
 
   async reload() {
-    await this.page.reload({ waitUntil: "domcontentloaded" });
+    await this.page.reload({ waitUntil: "domcontentloaded", timeout: LOADED });
     await this.ready();
   }
 
@@ -78,7 +101,7 @@ export class Window {
     const deadline = performance.now() + timeout;
     for (;;) {
       const screen = await this.screen();
-      const value = probe(screen);
+      const value = await probe(screen);
       if (value) return value;
       const fault = unless && screen.notifications.find((text) => unless.test(text));
       if (fault) throw new Error(`instead of ${what} there came the notification: ${fault}`);
@@ -86,6 +109,23 @@ export class Window {
       // One painted frame: nothing can have changed on the screen before it.
       await this.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(() => resolve())));
     }
+  }
+
+  /** Whether `probe` is satisfied within the time; for what may also come in another way. */
+  sees(probe, options) {
+    return this.see("it", probe, options).then(() => true, () => false);
+  }
+
+  /**
+   * Begins to note what the status bar and notifications say.
+   * @returns {Promise<(pattern: RegExp) => Promise<string>>} waits until it is being said, or has been since
+   */
+  async record() {
+    await this.page.evaluate(() => {
+      globalThis.boxwoodSeen.length = 0;
+    });
+    return (pattern) =>
+      this.see(`${pattern}, at any time since`, async () => (await this.page.evaluate(() => globalThis.boxwoodSeen)).find((text) => pattern.test(text)));
   }
 
   /** @param {RegExp} pattern of the item's text or accessible label */
@@ -104,13 +144,17 @@ export class Window {
 
   /** What the tooltip of a status bar item says; the pointer rests on it. */
   async statusBarTooltip(pattern) {
-    const { id } = await this.statusBarItem(pattern);
-    await this.page.locator(`[id="${id}"]`).hover();
     const hover = this.page.locator(".monaco-hover:visible, .workbench-hover:visible").first();
-    await hover.waitFor({ timeout: SOON });
-    const text = await hover.innerText();
-    await this.page.mouse.move(640, 300);
-    return text;
+    const deadline = performance.now() + SOON;
+    // It goes when the item changes under it, so it is asked for again.
+    for (;;) {
+      const { id } = await this.statusBarItem(pattern);
+      await this.page.locator(`[id="${id}"]`).hover();
+      const text = await hover.innerText({ timeout: 5_000 }).catch(() => "");
+      await this.page.mouse.move(640, 300);
+      if (text !== "") return text;
+      if (performance.now() > deadline) throw new Error(`the status bar item ${pattern} has no tooltip`);
+    }
   }
 
   notification(pattern, options) {
@@ -193,6 +237,8 @@ export class Window {
 
   async typeLine(text) {
     await this.type(text);
+    // What is not on the screen yet has not been read yet. Its end is enough: long lines are broken and redrawn.
+    await this.see(`the typed text "${text}"`, ({ terminal }) => letters(terminal).includes(letters(text).slice(-ECHOED)));
     await this.page.keyboard.press("Enter");
   }
 
@@ -212,6 +258,10 @@ function summary(screen) {
 
 async function appears(locator, timeout) {
   return locator.waitFor({ timeout }).then(() => true, () => false);
+}
+
+function letters(text) {
+  return text.replace(/[^\p{L}\p{N}]/gu, "");
 }
 
 function escape(text) {
