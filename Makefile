@@ -11,6 +11,8 @@ target := $(abspath $(or $(CARGO_TARGET_DIR),target))
 machine := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 boxwood := $(target)/release/boxwood$(if $(filter Windows_NT,$(OS)),.exe)
 helper := $(target)/release/boxwood-helper-linux-$(machine)
+gateway := $(target)/release/boxwood-gateway-linux-$(machine)
+internet := $(target)/release/boxwood-internet-linux-$(machine)
 # What the extension's package is for, in the editor's own names (linux-x64, darwin-arm64, win32-x64, …).
 PLATFORM ?= linux-$(machine)
 # A person wants to see a long build move; a log does not.
@@ -23,16 +25,18 @@ export CARGO_TARGET_DIR := $(target)
 # The programs under test: the same optimised build that is packaged.
 export BOXWOOD_BIN := $(boxwood)
 export BOXWOOD_HELPER := $(helper)
+export BOXWOOD_GATEWAY := $(gateway)
+export BOXWOOD_INTERNET := $(internet)
 
 ##@ Use
-.PHONY: help start build server helper package package-only images
+.PHONY: help start build server helper gateway package package-only images
 help: ## Lists the targets
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } /^[a-z0-9-]+:.*## / { printf "  make %-18s %s\n", $$1, $$2 }' Makefile
 
 start: engine build ## Sets up what is missing and opens Claude Code in a sandbox of PROJECT (default: this directory)
 	@exec "$(boxwood)" start "$(PROJECT)"
 
-build: server helper ## Builds the optimised server and the static helper beside it
+build: server helper gateway ## Builds the optimised server and the static programs for containers beside it
 
 server:
 	@$(testbed)/tools build
@@ -40,11 +44,15 @@ server:
 
 helper:
 	@$(testbed)/tools build
-	@$(testbed)/static-helper "$(helper)"
+	@$(testbed)/static-program boxwood-helper "$(helper)"
+
+gateway:
+	@$(testbed)/tools build
+	@$(testbed)/static-program boxwood-gateway "$(gateway)"
 
 package: build package-only ## Packages the editor extension for this platform, server inside
 
-# The helpers are there already: releases for other systems take them from a Linux build.
+# The programs for containers are there already: releases for other systems take them from a Linux build.
 package-only: server extension/node_modules/.package-lock.json
 	npm run --prefix extension package -- --target $(PLATFORM) --from "$(target)/release"
 
@@ -100,31 +108,42 @@ check-portable: extension/node_modules/.package-lock.json
 	npm run --prefix extension test
 
 ##@ Test with real parts (they set up what they need)
-.PHONY: test test-e2e test-e2e-user test-editor test-security test-devcontainer perf
+.PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer fuzz perf
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
-	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor perf
+	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor $(if $(filter 0,$(shell id -u)),test-editor-user) perf
 
-test-e2e: engine tools build ## Lifecycle, images, command line against a real engine, as the current user
-	cargo nextest run --locked --package boxwood-e2e --profile engine --cargo-quiet -E 'binary(engine)'
+test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
+	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E 'binary(engine) + binary(real)'
 
-test-e2e-user: engine tools build ## These and the security tests as an ordinary user in the engine's group (needs root, which prepares that user)
+test-e2e-user: engine tools build internet ## These and the security tests as an ordinary user in the engine's group (needs root, which prepares that user)
 	@$(testbed)/e2e-as-user
 
 test-editor: engine package tests/node_modules/.package-lock.json ## The packaged extension in a real editor, driven by a real browser
 	@$(testbed)/editor >/dev/null
 	npm run --prefix tests test:editor
 
-test-security: engine tools build ## What must not be possible, tried for real
+test-editor-user: engine package tests/node_modules/.package-lock.json ## Its first suite as an ordinary user in the engine's group (needs root, which prepares that user)
+	@$(testbed)/editor >/dev/null
+	@$(testbed)/editor-as-user spine
+
+test-security: engine tools build internet ## What must not be possible, tried for real
 	cargo nextest run --locked --package boxwood-e2e --profile engine --cargo-quiet -E 'binary(security)'
 
 test-devcontainer: engine build tests/node_modules/.package-lock.json ## The templates, judged by the official devcontainer CLI
 	npm run --prefix tests test:devcontainer
 
+fuzz: ## Every reader of hostile bytes, guided by coverage, each for SECONDS (600) one after the other
+	@$(testbed)/fuzz "$(or $(SECONDS),600)" $(TARGETS)
+
 perf: engine build tests/node_modules/.package-lock.json ## Times beside docker and the devcontainer CLI, as ratios (FULL=1: more samples)
 	npm run --prefix tests perf
 
 ##@ The testbed
-.PHONY: engine engine-down tools clean-test
+.PHONY: engine engine-down tools clean-test internet
+internet: ## Builds what stands for the internet in tests
+	@$(testbed)/tools build
+	@$(testbed)/static-program boxwood-internet "$(internet)"
+
 engine: ## Sees to it that a container engine answers and has the base image
 	@$(testbed)/engine up
 

@@ -24,8 +24,8 @@ const { values } = parseArgs({
 });
 
 const program = values.target.startsWith("win32") ? "boxwood.exe" : "boxwood";
-// The helper runs inside containers, whatever the platform of the editor.
-const helpers = ["boxwood-helper-linux-x64", "boxwood-helper-linux-arm64"];
+// These run in containers, whatever the platform of the editor.
+const interior = ["boxwood-helper", "boxwood-gateway"].flatMap((name) => [`${name}-linux-x64`, `${name}-linux-arm64`]);
 
 async function exists(file) {
   return stat(file).then(
@@ -37,7 +37,7 @@ async function exists(file) {
 async function gather(from) {
   await rm(server, { recursive: true, force: true });
   await mkdir(server, { recursive: true });
-  for (const name of [program, ...helpers]) {
+  for (const name of [program, ...interior]) {
     const source = path.join(from, name);
     if (!(await exists(source))) continue;
     await copyFile(source, path.join(server, name));

@@ -1,5 +1,6 @@
 // What the parts of the extension share. Made once per window, by extension.ts.
 import type * as vscode from "vscode";
+import type { Egress } from "./egress";
 import type { Operations } from "./operations";
 import type { Server } from "./server";
 import type { Store } from "./store";
@@ -12,12 +13,16 @@ export interface App {
   readonly operations: Operations;
   readonly terminals: Terminals;
   readonly projects: Projects;
+  /** Follows connections of this window's sandboxes. */
+  readonly egress: Egress;
   /** The extension's own log and the server's standard error. */
   readonly log: vscode.LogOutputChannel;
   /** What operations print: builds above all. */
   readonly output: vscode.OutputChannel;
   /** The main process of a sandbox, as Show Logs got it. */
   readonly sandboxLog: vscode.OutputChannel;
+  /** A line per decision about a connection. */
+  readonly egressLog: vscode.OutputChannel;
   readonly extensionId: string;
   /** Names of the server's settings, without the prefix. */
   readonly sandboxSettings: readonly string[];

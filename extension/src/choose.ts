@@ -1,9 +1,8 @@
 // Which project or sandbox a command is about: named by its caller, evident, or asked for.
 import * as vscode from "vscode";
 import type { App } from "./app";
-import { baseName } from "./format";
 import { methods, type SandboxInfo } from "./generated/protocol";
-import { isRunning, primarySandbox, sorted } from "./model";
+import { isRunning, primarySandbox, sandboxName, sorted } from "./model";
 import { cancelled, failed, ok, type Result } from "./result";
 import { sandboxFace } from "./view/status";
 import { isRecord } from "./wire";
@@ -12,6 +11,8 @@ import { isRecord } from "./wire";
 export interface Target {
   readonly sandboxId?: string;
   readonly project?: string;
+  /** A host as it is written in answers: `name`, `*.name` or `name:port`. */
+  readonly host?: string;
 }
 
 /** The argument of a command: a row of the tree, or what another part of the extension passed. */
@@ -20,6 +21,7 @@ export function parseTarget(argument: unknown): Target {
   return {
     ...(typeof argument.sandboxId === "string" ? { sandboxId: argument.sandboxId } : {}),
     ...(typeof argument.project === "string" ? { project: argument.project } : {}),
+    ...(typeof argument.host === "string" ? { host: argument.host } : {}),
   };
 }
 
@@ -98,10 +100,9 @@ export async function chooseSandbox(app: App, target: Target, choice: SandboxCho
 export const onlyRunning = { fits: isRunning, none: "No sandbox is running." };
 
 function sandboxItem(sandbox: SandboxInfo): vscode.QuickPickItem & { sandbox: SandboxInfo } {
-  const session = sandbox.session === "default" ? "" : ` (${sandbox.session})`;
   const face = sandboxFace(sandbox);
   return {
-    label: `$(${face.icon}) ${baseName(sandbox.project)}${session}`,
+    label: `$(${face.icon}) ${sandboxName(sandbox)}`,
     description: face.words,
     detail: sandbox.project,
     sandbox,

@@ -1,7 +1,11 @@
 // Entry point: puts the parts together and starts the server without waiting for it.
 import * as vscode from "vscode";
+import { AlarmMessages } from "./alarm";
 import type { App } from "./app";
+import { AskMessages } from "./asks";
 import { registerCommands } from "./commands";
+import { Egress } from "./egress";
+import { EgressTree } from "./egressTree";
 import { presentError } from "./errors";
 import { baseName } from "./format";
 import { changeUnderWay, type ChangingKind } from "./model";
@@ -35,6 +39,8 @@ export function activate(context: vscode.ExtensionContext): void {
     // Loaded when it is needed: it is most of the bundle.
     connect: async (options) => (await import("./connection")).connect(options),
   });
+  const projects = new Projects();
+  const egressLog = vscode.window.createOutputChannel("Boxwood Egress");
   const parts: App = {
     server,
     store,
@@ -42,10 +48,12 @@ export function activate(context: vscode.ExtensionContext): void {
     terminals: new Terminals((ended) => {
       if (app) void terminalFailed(app, ended);
     }),
-    projects: new Projects(),
+    projects,
+    egress: new Egress({ server, store, projects, channel: egressLog }),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),
     sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),
+    egressLog,
     extensionId: context.extension.id,
     sandboxSettings: sandboxSettings(context.extension.packageJSON),
     signal: abort.signal,
@@ -60,12 +68,17 @@ export function activate(context: vscode.ExtensionContext): void {
     log,
     parts.output,
     parts.sandboxLog,
+    egressLog,
     parts.operations,
     parts.terminals,
     parts.projects,
+    parts.egress,
     registerCommands(parts),
     new StatusBar(parts),
     new SandboxTree(parts),
+    new EgressTree(parts),
+    new AskMessages(parts),
+    new AlarmMessages(parts),
     tellWhenGivenUp(parts),
     closeTerminalsInTime(parts),
     vscode.workspace.onDidChangeConfiguration((event) => {

@@ -34,3 +34,30 @@ export function plural(count: number, noun: string): string {
 export function baseName(path: string): string {
   return path.split(/[\\/]/).filter(Boolean).pop() ?? path;
 }
+
+/** A host and a port in one text; none for port 0, which stands for no port. */
+export function hostPort(host: string, port: number): string {
+  if (port === 0) return host;
+  return host.includes(":") && !host.startsWith("[") ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Time that is left, as coarse as it may be: "9 min", "1 h". */
+export function timeLeft(untilMs: number, nowMs: number): string {
+  const seconds = Math.max(0, Math.ceil((untilMs - nowMs) / 1000));
+  if (seconds <= 60) return `${seconds} s`;
+  const minutes = Math.ceil(seconds / 60);
+  return minutes < 60 ? `${minutes} min` : minutes === 60 ? "1 h" : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+}
+
+/** Time of day, as this machine's clock shows it. */
+export function clock(ms: number): string {
+  const time = new Date(ms);
+  return [time.getHours(), time.getMinutes(), time.getSeconds()].map((part) => String(part).padStart(2, "0")).join(":");
+}
+
+/** Day and time, as this machine's clock shows them. */
+export function stamp(ms: number): string {
+  const time = new Date(ms);
+  const day = [time.getFullYear(), time.getMonth() + 1, time.getDate()];
+  return `${day.map((part) => String(part).padStart(2, "0")).join("-")} ${clock(ms)}`;
+}

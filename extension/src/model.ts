@@ -8,6 +8,15 @@ import type {
   SandboxState,
   StatsSample,
 } from "./generated/protocol";
+import {
+  noEgress,
+  reduceEgress,
+  withoutConnections,
+  type Egress,
+  type EgressAnswered,
+  type EgressMap,
+} from "./egressModel";
+import { baseName } from "./format";
 import { unreachable } from "./result";
 
 /** `connecting` also stands for a server that is being started again. */
@@ -28,15 +37,19 @@ export interface Model {
   readonly sandboxes: ReadonlyMap<string, SandboxInfo>;
   readonly operations: ReadonlyMap<string, RunningOperation>;
   readonly stats: ReadonlyMap<string, StatsSample>;
+  /** Connections, by sandbox. */
+  readonly egress: EgressMap;
 }
 
-export type Input = Event | { readonly type: "server"; readonly phase: ServerPhase; readonly problem?: RpcError };
+export type Input =
+  Event | EgressAnswered | { readonly type: "server"; readonly phase: ServerPhase; readonly problem?: RpcError };
 
 export const emptyModel: Model = {
   server: "connecting",
   sandboxes: new Map(),
   operations: new Map(),
   stats: new Map(),
+  egress: new Map(),
 };
 
 /** @returns the next state; the same object when nothing changed */
@@ -57,15 +70,22 @@ export function reduce(model: Model, input: Input): Model {
           ]),
         ),
         stats: keep(model.stats, (id) => input.sandboxes.some((sandbox) => sandbox.id === id && isRunning(sandbox))),
+        egress: reduceEgress(model.egress, input),
       };
     case "sandboxChanged":
       return {
         ...model,
         sandboxes: put(model.sandboxes, input.sandbox.id, input.sandbox),
         stats: isRunning(input.sandbox) ? model.stats : drop(model.stats, input.sandbox.id),
+        egress: isRunning(input.sandbox) ? model.egress : withoutConnections(model.egress, input.sandbox.id),
       };
     case "sandboxRemoved":
-      return { ...model, sandboxes: drop(model.sandboxes, input.id), stats: drop(model.stats, input.id) };
+      return {
+        ...model,
+        sandboxes: drop(model.sandboxes, input.id),
+        stats: drop(model.stats, input.id),
+        egress: drop(model.egress, input.id),
+      };
     case "engineChanged":
       return { ...model, engine: input.engine };
     case "stats":
@@ -88,6 +108,11 @@ export function reduce(model: Model, input: Input): Model {
     case "egressDecided":
     case "egressAsking":
     case "egressAsked":
+    case "egressReport":
+    case "egressLog": {
+      const egress = reduceEgress(model.egress, input);
+      return egress === model.egress || !model.sandboxes.has(input.sandboxId) ? model : { ...model, egress };
+    }
     case "operationOutput":
       return model;
     case "operationEnded":
@@ -101,6 +126,16 @@ export function reduce(model: Model, input: Input): Model {
 
 export function isRunning(sandbox: SandboxInfo): boolean {
   return sandbox.state === "running" || sandbox.state === "paused";
+}
+
+/** What is known of a sandbox's connections. */
+export function egressOf(model: Model, sandboxId: string): Egress {
+  return model.egress.get(sandboxId) ?? noEgress;
+}
+
+/** What a person calls a sandbox: its project's folder, and the session when it is not the usual one. */
+export function sandboxName({ project, session }: { project: string; session: string }): string {
+  return session === "default" ? baseName(project) : `${baseName(project)} (${session})`;
 }
 
 /** Running first, then by project and session. */

@@ -5,6 +5,9 @@ import { isRecord } from "./wire";
 
 export type TerminalPlace = "editor" | "beside" | "panel";
 
+/** How a connection that waits is told: in a message that can be answered, or only by counts. */
+export type EgressNotifications = "ask" | "badge";
+
 const EDITOR_PREFIX = "boxwood.editor.";
 
 /** Names of the server's settings, from the manifest, where they are generated. */
@@ -64,4 +67,8 @@ export function serverPathSetting(): string {
 
 export function terminalPlace(): TerminalPlace {
   return vscode.workspace.getConfiguration("boxwood").get<TerminalPlace>("editor.terminalLocation", "editor");
+}
+
+export function egressNotifications(): EgressNotifications {
+  return vscode.workspace.getConfiguration("boxwood").get<EgressNotifications>("editor.egressNotifications", "ask");
 }

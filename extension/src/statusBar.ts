@@ -4,10 +4,14 @@ import type { App } from "./app";
 import { primarySandbox } from "./model";
 import { statusView, type Severity } from "./view/status";
 
+/** While a bypass counts down, the time that is left is shown anew this often. */
+const TICK_MS = 15_000;
+
 export class StatusBar {
   readonly #app: App;
   readonly #item: vscode.StatusBarItem;
   readonly #subscriptions: { dispose(): void }[];
+  readonly #tick: NodeJS.Timeout;
   #tooltip = "";
 
   constructor(app: App) {
@@ -24,11 +28,19 @@ export class StatusBar {
       app.projects.onChange(update),
       vscode.window.onDidChangeWindowState(update),
     ];
+    this.#tick = setInterval(() => {
+      const isCounting = [...app.store.model.sandboxes.values()].some(
+        ({ bypassUntilMs }) => bypassUntilMs !== undefined,
+      );
+      if (isCounting) update();
+    }, TICK_MS);
+    this.#tick.unref();
     update();
     this.#item.show();
   }
 
   dispose(): void {
+    clearInterval(this.#tick);
     for (const subscription of this.#subscriptions) subscription.dispose();
   }
 

@@ -3,7 +3,7 @@ import * as vscode from "vscode";
 import type { App } from "./app";
 import { baseName, escapeMarkdown } from "./format";
 import type { SandboxInfo } from "./generated/protocol";
-import { changeUnderWay, sorted, type Model } from "./model";
+import { changeUnderWay, sandboxName, sorted, type Model } from "./model";
 import { details, sandboxFace } from "./view/status";
 
 /** A row; commands take it as their target. */
@@ -44,14 +44,14 @@ export class SandboxTree implements vscode.TreeDataProvider<Row> {
     const { model } = this.#app.store;
     const sandbox = model.sandboxes.get(sandboxId);
     if (!sandbox) return new vscode.TreeItem(sandboxId);
-    const session = sandbox.session === "default" ? "" : ` (${sandbox.session})`;
-    const item = new vscode.TreeItem(`${baseName(sandbox.project)}${session}`);
+    const name = sandboxName(sandbox);
+    const item = new vscode.TreeItem(name);
     const words = stateWords(sandbox, model);
     item.id = sandbox.id;
     item.description = `${words} · ${sandbox.project}`;
     item.iconPath = rowIcon(sandbox, model);
     item.contextValue = `sandbox.${sandbox.state}`;
-    item.accessibilityInformation = { label: `${baseName(sandbox.project)}${session}, ${words}` };
+    item.accessibilityInformation = { label: `${name}, ${words}` };
     return item;
   }
 

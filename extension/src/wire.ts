@@ -5,7 +5,7 @@ type Fields = Readonly<Record<string, "string" | "number" | "object">>;
 
 /** The fields without which an event means nothing. The compiler asks for a line per event. */
 export const eventFields: Readonly<Record<Event["type"], Fields>> = {
-  snapshot: { sandboxes: "object", operations: "object", engine: "object" },
+  snapshot: { sandboxes: "object", asks: "object", operations: "object", engine: "object" },
   sandboxChanged: { sandbox: "object" },
   sandboxRemoved: { id: "string" },
   engineChanged: { engine: "object" },

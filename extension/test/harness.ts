@@ -2,6 +2,9 @@
 import * as vscode from "vscode";
 import type { App } from "../src/app";
 import type {
+  EgressAsk,
+  EgressDecision,
+  EgressReport,
   EngineStatus,
   Event,
   MethodName,
@@ -11,6 +14,7 @@ import type {
   SandboxInfo,
 } from "../src/generated/protocol";
 import { methods } from "../src/generated/protocol";
+import { Egress } from "../src/egress";
 import { Operations } from "../src/operations";
 import { Projects } from "../src/projects";
 import { ok } from "../src/result";
@@ -41,6 +45,49 @@ export function sandbox(change: Partial<SandboxInfo> = {}): SandboxInfo {
 
 export function snapshot(...sandboxes: SandboxInfo[]): Event {
   return { type: "snapshot", sandboxes, asks: {}, operations: [], engine };
+}
+
+/** A sandbox whose network policy is enforced. */
+export function guarded(change: Partial<SandboxInfo> = {}): SandboxInfo {
+  return sandbox({ enforcement: "outside", ...change });
+}
+
+export function ask(change: Partial<EgressAsk> = {}): EgressAsk {
+  return { id: "ask1", host: "example.com", port: 443, waiting: 1, untilMs: Date.now() + 60_000, ...change };
+}
+
+let serial = 0;
+
+export function decision(change: Partial<EgressDecision> = {}): EgressDecision {
+  serial += 1;
+  return {
+    serial,
+    atMs: Date.UTC(2026, 0, 2, 3, 4, 5) + serial,
+    host: "example.com",
+    port: 443,
+    via: "tls",
+    action: "deny",
+    layer: "default",
+    count: 1,
+    bytesUp: 0,
+    bytesDown: 0,
+    ...change,
+  };
+}
+
+export function report(change: Partial<EgressReport> = {}): EgressReport {
+  return {
+    enforcement: "outside",
+    rules: [],
+    default: "ask",
+    bypassUntilMs: 0,
+    asks: [],
+    allowed: 0,
+    blocked: 0,
+    open: 0,
+    presets: [],
+    ...change,
+  };
 }
 
 export function operation(change: Partial<OperationSummary> = {}): OperationSummary {
@@ -151,7 +198,8 @@ export interface Window {
 
 /** A window on the given answers; the first snapshot has been received. */
 export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInfo[]): Promise<Window> {
-  const server = new FakeServer({ [methods.list]: sandboxes, ...answers });
+  const egress: Answers = { [methods.egressPolicyOf]: report(), [methods.egressLog]: [] };
+  const server = new FakeServer({ [methods.list]: sandboxes, ...egress, ...answers });
   const store = new Store();
   const log = vscode.window.createOutputChannel("Boxwood", { log: true });
   const real = new Server({
@@ -160,15 +208,19 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
     find: () => Promise.resolve(ok("/opt/boxwood/bin/boxwood")),
     connect: server.connect,
   });
+  const projects = new Projects();
+  const egressLog = vscode.window.createOutputChannel("Boxwood Egress");
   const app: App = {
     server: real,
     store,
     operations: new Operations(real, store),
     terminals: new Terminals(() => undefined),
-    projects: new Projects(),
+    projects,
+    egress: new Egress({ server: real, store, projects, channel: egressLog }),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),
     sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),
+    egressLog,
     extensionId: "boxwood-dev.boxwood",
     sandboxSettings: ["variant", "memory", "cpus", "hostLogin"],
     signal: new AbortController().signal,

@@ -61,6 +61,19 @@ describe("commands", () => {
       "boxwood.cleanUp": "Boxwood: Clean Up",
       "boxwood.showMenu": "Boxwood: Show Menu",
       "boxwood.insertTemplate": "Insert Devcontainer Template",
+      "boxwood.showEgress": "Boxwood: Show Egress",
+      "boxwood.showEgressLog": "Boxwood: Show Egress Log",
+      "boxwood.allowHost": "Boxwood: Allow Host…",
+      "boxwood.denyHost": "Boxwood: Deny Host…",
+      "boxwood.forgetHost": "Boxwood: Forget Decision…",
+      "boxwood.testHost": "Boxwood: Test Host…",
+      "boxwood.bypassEgress": "Boxwood: Bypass Egress…",
+      "boxwood.endBypass": "Boxwood: End Bypass",
+      "boxwood.answerAllowOnce": "Boxwood: Allow Once",
+      "boxwood.answerAllowSession": "Boxwood: Allow for Session",
+      "boxwood.answerAllowProject": "Boxwood: Allow in Project",
+      "boxwood.answerDeny": "Boxwood: Deny",
+      "boxwood.answerDenyAlways": "Boxwood: Always Deny",
     });
   });
 
@@ -69,6 +82,14 @@ describe("commands", () => {
       .flat()
       .map(({ command }) => command);
     expect(used.filter((command) => !declared.includes(command))).toEqual([]);
+  });
+
+  it("of every row of the egress view have a row", () => {
+    const contexts = [...JSON.stringify(contributes.menus).matchAll(/viewItem == (egress\.[\w.]+)/g)].map(
+      (match) => match[1],
+    );
+    const known = ["ask", "blocked", "allowed", "rule.kept", "rule.fixed", "bypass"].map((name) => `egress.${name}`);
+    expect([...new Set(contexts)].sort()).toEqual(known.sort());
   });
 
   it("behind links in welcome and walkthrough exist", () => {
@@ -105,7 +126,11 @@ describe("settings", () => {
   it("are the server's and the editor's own", () => {
     expect(sandboxSettings(manifest).sort()).toEqual(Object.keys(settings).sort());
     const own = Object.keys(properties).filter((name) => name.startsWith("boxwood.editor."));
-    expect(own).toEqual(["boxwood.editor.serverPath", "boxwood.editor.terminalLocation"]);
+    expect(own).toEqual([
+      "boxwood.editor.serverPath",
+      "boxwood.editor.terminalLocation",
+      "boxwood.editor.egressNotifications",
+    ]);
   });
 
   it("are all described", () => {

@@ -17,10 +17,10 @@ type Expected = [text: string, severity: Severity];
 const faces: Record<SandboxState, Record<Health, Expected>> = {
   creating: all("$(vm) Claude: creating", "none"),
   running: {
-    none: ["$(vm-running) Claude: running", "none"],
-    starting: ["$(vm) Claude: starting", "none"],
-    healthy: ["$(vm-running) Claude: healthy", "none"],
-    unhealthy: ["$(warning) Claude: unhealthy", "warning"],
+    none: ["$(vm-running) Claude: running · open", "none"],
+    starting: ["$(vm) Claude: starting · open", "none"],
+    healthy: ["$(vm-running) Claude: healthy · open", "none"],
+    unhealthy: ["$(warning) Claude: unhealthy · open", "warning"],
   },
   paused: all("$(debug-pause) Claude: paused", "warning"),
   stopped: all("$(vm-outline) Claude: stopped", "none"),
@@ -107,7 +107,7 @@ describe("the tooltip", () => {
     const model = after(running, snapshot(sandbox()), { type: "stats", sandboxId: sandbox().id, sample });
     expect(statusView(model, project).tooltip).toBe(
       [
-        "**shop** Claude\\: healthy",
+        "**shop** Claude\\: healthy · open",
         [
           "| | |",
           "|---|---|",

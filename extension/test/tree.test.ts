@@ -90,7 +90,7 @@ describe("the status bar item", () => {
       "boxwood.showMenu",
     ]);
     server.emit({ type: "sandboxChanged", sandbox: here });
-    expect(item?.text).toBe("$(vm-running) Claude: healthy");
+    expect(item?.text).toBe("$(vm-running) Claude: healthy · open");
     server.emit({ type: "sandboxChanged", sandbox: sandbox({ health: "unhealthy" }) });
     expect(item?.backgroundColor?.id).toBe("statusBarItem.warningBackground");
     expect(item?.tooltip?.isTrusted).toBe(false);

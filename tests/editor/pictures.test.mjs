@@ -1,27 +1,12 @@
-// The pictures of the README, taken from the real thing. BOXWOOD_UPDATE_PICTURES=1 writes them to docs/images;
-// otherwise they stay among the artifacts, so that a test run leaves the repository as it was.
-import assert from "node:assert/strict";
-import { readFile, rm } from "node:fs/promises";
+// The pictures of the README.
+import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe } from "node:test";
-import { fileURLToPath } from "node:url";
 import { Bed } from "./lib/bed.mjs";
+import { LOOK, takePicture } from "./lib/pictures.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG } from "./lib/wait.mjs";
-import { ARTIFACTS } from "./lib/window.mjs";
-
-const TARGET = process.env.BOXWOOD_UPDATE_PICTURES === "1" ? fileURLToPath(new URL("../../docs/images/", import.meta.url)) : ARTIFACTS;
-
-const LOOK = {
-  "workbench.colorTheme": "Default Dark Modern",
-  "workbench.layoutControl.enabled": false,
-  "window.commandCenter": false,
-  "chat.commandCenter.enabled": false,
-  "terminal.integrated.fontSize": 13,
-  "terminal.integrated.fontFamily": "DejaVu Sans Mono",
-  "remote.autoForwardPorts": false,
-};
 
 const WATER = `def litres(area_m2: float, rain_mm: float) -> float:
     """Rain that a roof of this area collects."""
@@ -45,12 +30,6 @@ const ANSWERS = {
   [WANTED]: `[[tool:Write ${JSON.stringify({ file_path: path.join(PARENT, "rain-barrel/test_rain.py"), content: TEST })}]] say Done: test_rain.py checks that 5 mm on 20 m² fill 100 litres.`,
 };
 
-/** Width and height stand in the first chunk of a PNG. */
-async function sizeOf(file) {
-  const bytes = await readFile(file);
-  return [bytes.readUInt32BE(16), bytes.readUInt32BE(20)];
-}
-
 describe("pictures for the README", { timeout: 3 * LONG }, () => {
   let bed;
   let window;
@@ -68,10 +47,8 @@ describe("pictures for the README", { timeout: 3 * LONG }, () => {
   });
 
   async function picture(name) {
-    await window.page.mouse.move(900, 620);
     await window.see("no notification", (screen) => screen.notifications.length === 0);
-    const file = await window.screenshot(name, path.join(TARGET, `${name}.png`));
-    assert.deepEqual(await sizeOf(file), [1280, 800]);
+    await takePicture(window, name);
   }
 
   step("Claude at work, the list of sandboxes, a healthy status bar", async () => {

@@ -8,6 +8,17 @@ import { parseError } from "../wire";
 import { attach, openShell } from "./attach";
 import { cleanUp } from "./cleanUp";
 import { doctor } from "./doctor";
+import {
+  allowHost,
+  answering,
+  bypassEgress,
+  denyHost,
+  endBypass,
+  forgetHost,
+  showEgress,
+  showEgressLog,
+  testHost,
+} from "./egress";
 import { insertTemplate } from "./insertTemplate";
 import { refresh, remove, restart, stop } from "./lifecycle";
 import { showLogs } from "./logs";
@@ -31,6 +42,19 @@ export const handlers = {
   "boxwood.cleanUp": cleanUp,
   "boxwood.showMenu": showMenu,
   "boxwood.insertTemplate": insertTemplate,
+  "boxwood.showEgress": showEgress,
+  "boxwood.showEgressLog": showEgressLog,
+  "boxwood.allowHost": allowHost,
+  "boxwood.denyHost": denyHost,
+  "boxwood.forgetHost": forgetHost,
+  "boxwood.testHost": testHost,
+  "boxwood.bypassEgress": bypassEgress,
+  "boxwood.endBypass": endBypass,
+  "boxwood.answerAllowOnce": answering("allowOnce"),
+  "boxwood.answerAllowSession": answering("allowSession"),
+  "boxwood.answerAllowProject": answering("allowProject"),
+  "boxwood.answerDeny": answering("deny"),
+  "boxwood.answerDenyAlways": answering("denyAlways"),
 } satisfies Record<`boxwood.${string}`, Handler>;
 
 export type CommandId = keyof typeof handlers;

@@ -680,7 +680,7 @@ protectedPaths?: Array<string>,
  */
 egress?: EgressConfig, 
 /**
- * Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`.
+ * Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`. Beside `.env`, `.env.local` and `.env.*.local`, and everywhere `.ssh`, `.aws`, `.gnupg`, `.netrc`, `.git-credentials`, `id_rsa` and `id_ed25519`, which are always masked; `!` in front lifts one, the last that fits decides.
  */
 maskedPaths?: Array<string>, 
 /**

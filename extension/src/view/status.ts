@@ -1,8 +1,9 @@
 // What the status bar says, for every state. Pure: the same model gives the same item.
-import type { Enforcement, Health, SandboxInfo, SandboxState } from "../generated/protocol";
+import type { Health, SandboxInfo, SandboxState } from "../generated/protocol";
 import { baseName, bytes, escapeMarkdown, sentence } from "../format";
 import { changeUnderWay, primarySandbox, sandboxesOf, type ChangingKind, type Model } from "../model";
 import { unreachable } from "../result";
+import { networkNotes, networkRows, networkSuffix } from "./network";
 
 export type Severity = "none" | "warning" | "error";
 
@@ -29,8 +30,13 @@ export const startText = "Start Claude Sandbox";
  * @param project canonical path of this window's project, when a folder is open
  * @param folder its name, in a window of several folders; there it says whose sandbox it is
  */
-export function statusView(model: Model, project: string | undefined, folder?: string): StatusView {
-  const face = windowFace(model, project);
+export function statusView(
+  model: Model,
+  project: string | undefined,
+  folder?: string,
+  nowMs: number = Date.now(),
+): StatusView {
+  const face = windowFace(model, project, nowMs);
   const isAbout = folder !== undefined && face.isOfSandbox === true;
   const words = face.words === startText ? startText : `Claude: ${face.words}`;
   return {
@@ -40,11 +46,11 @@ export function statusView(model: Model, project: string | undefined, folder?: s
       face.words === startText
         ? "Boxwood: no sandbox, start one"
         : `Boxwood sandbox${isAbout ? ` of ${folder}` : ""}, ${words}`,
-    tooltip: tooltip(model, project, words),
+    tooltip: tooltip(model, project, words, nowMs),
   };
 }
 
-function windowFace(model: Model, project: string | undefined): Face {
+function windowFace(model: Model, project: string | undefined, nowMs: number): Face {
   switch (model.server) {
     case "failed":
       return { icon: "error", words: "no server", severity: "error" };
@@ -58,7 +64,21 @@ function windowFace(model: Model, project: string | undefined): Face {
   const sandbox = primarySandbox(model, project);
   const change = changeUnderWay(model, project, sandbox?.id);
   if (change) return { icon: "loading~spin", words: changeWords[change.kind], isOfSandbox: true };
-  return sandbox ? { ...sandboxFace(sandbox), isOfSandbox: true } : { icon: "vm-outline", words: startText };
+  return sandbox
+    ? { ...withNetwork(sandboxFace(sandbox), sandbox, model, nowMs), isOfSandbox: true }
+    : { icon: "vm-outline", words: startText };
+}
+
+/** State and health of a sandbox that runs, and beside them how its network is. */
+function withNetwork(face: Face, sandbox: SandboxInfo, model: Model, nowMs: number): Face {
+  if (sandbox.state !== "running") return face;
+  const network = networkSuffix(sandbox, model, nowMs);
+  return { ...face, words: `${face.words} · ${network.words}`, severity: graver(face.severity, network.severity) };
+}
+
+function graver(a: Severity = "none", b: Severity = "none"): Severity {
+  const order: Severity[] = ["none", "warning", "error"];
+  return order.indexOf(a) > order.indexOf(b) ? a : b;
 }
 
 const changeWords: Record<ChangingKind, string> = {
@@ -102,7 +122,7 @@ function runningFace(health: Health): Face {
   }
 }
 
-function tooltip(model: Model, project: string | undefined, words: string): string {
+function tooltip(model: Model, project: string | undefined, words: string, nowMs: number): string {
   if (model.server === "failed") return reason("$(error) **Boxwood server not running**", model.problem?.message);
   if (!model.engine) return "Connecting to the Boxwood server";
   if (!model.engine.isAvailable) return reason("$(error) **No container engine**", model.engine.problem);
@@ -116,14 +136,14 @@ function tooltip(model: Model, project: string | undefined, words: string): stri
   return [
     title,
     ...now,
-    ...details(sandbox, model),
+    ...details(sandbox, model, nowMs),
     ...(others > 0 ? [`${others} more in this project`] : []),
     "Click for the menu",
   ].join("\n\n");
 }
 
 /** The lines about one sandbox, also for the list of all. */
-export function details(sandbox: SandboxInfo, model: Model): string[] {
+export function details(sandbox: SandboxInfo, model: Model, nowMs: number = Date.now()): string[] {
   const sample = model.stats.get(sandbox.id);
   const rows: [string, string][] = [
     ["Image", sandbox.image],
@@ -135,7 +155,7 @@ export function details(sandbox: SandboxInfo, model: Model): string[] {
           ["Processes", String(sample.pids)],
         ] satisfies [string, string][])
       : []),
-    ["Network", networkWords(sandbox.enforcement)],
+    ...networkRows(sandbox, model, nowMs),
     ...(sandbox.session === "default" ? [] : ([["Session", sandbox.session]] satisfies [string, string][])),
     ...(sandbox.lifetime === "ephemeral"
       ? ([["Lifetime", "ephemeral, removed when Claude ends"]] satisfies [string, string][])
@@ -144,22 +164,10 @@ export function details(sandbox: SandboxInfo, model: Model): string[] {
   const table = rows.map(([name, value]) => `| ${name} | ${escapeMarkdown(value)} |`);
   return [
     ...(sandbox.detail === undefined ? [] : [`$(info) ${escapeMarkdown(sentence(sandbox.detail))}`]),
+    ...networkNotes(sandbox, nowMs),
     ...(sandbox.isOutdated ? ["$(sync) Its configuration has changed; Refresh applies it"] : []),
     ["| | |", "|---|---|", ...table].join("\n"),
   ];
-}
-
-function networkWords(enforcement: Enforcement): string {
-  switch (enforcement) {
-    case "outside":
-      return "policy enforced outside the container";
-    case "inside":
-      return "policy enforced inside the container";
-    case "off":
-      return "open, no policy enforced";
-    default:
-      return unreachable(enforcement);
-  }
 }
 
 function reason(title: string, detail: string | undefined): string {

@@ -63,13 +63,22 @@ export class MarkdownString {
   ) {}
 }
 
+export enum TreeItemCollapsibleState {
+  None = 0,
+  Collapsed = 1,
+  Expanded = 2,
+}
+
 export class TreeItem {
   id?: string;
   description?: string;
   contextValue?: string;
   iconPath?: ThemeIcon;
   tooltip?: MarkdownString;
-  constructor(readonly label: string) {}
+  constructor(
+    readonly label: string,
+    readonly collapsibleState = TreeItemCollapsibleState.None,
+  ) {}
 }
 
 export class CancellationTokenSource {

@@ -30,9 +30,14 @@ export const fake = {
   terminals: [] as Terminal[],
   statusItems: [] as StatusBarItem[],
   channels: new Map<string, OutputChannel>(),
+  views: new Map<string, TreeView>(),
+  /** What stands in the status bar for a moment. */
+  words: [] as string[],
   progress: [] as { title: string; reports: { message?: string; increment?: number }[]; cancel: () => void }[],
   picks: [] as { title: string | undefined; items: { label: string; description?: string; detail?: string }[] }[],
   settings: new Map<string, { globalValue?: unknown; workspaceValue?: unknown }>(),
+  /** Leaves messages without a button to press standing, until a test answers them. */
+  holdsMessages: false,
   /** Presses this button of the next message that has it. */
   press: new Set<string>(),
   /** Chooses from the next lists: an index, a label's part, or undefined to dismiss. */
@@ -45,10 +50,14 @@ export const fake = {
     fake.picks.length = 0;
     fake.choose.length = 0;
     fake.channels.clear();
+    fake.views.clear();
+    fake.words.length = 0;
     fake.settings.clear();
     fake.press.clear();
     registered.clear();
     fake.onProgress = undefined;
+    fake.holdsMessages = false;
+    standing.length = 0;
     workspace.isTrusted = true;
     workspace.workspaceFolders = undefined;
     window.activeTextEditor = undefined;
@@ -62,12 +71,18 @@ export const fake = {
     }));
     events.folders.fire(undefined);
   },
+  /** Presses a button of the message that stands longest, or closes it. */
+  answerMessage(button?: string): void {
+    standing.shift()?.(button);
+  },
   closeTerminal(terminal: Terminal, code: number, reason = TerminalExitReason.Process): void {
     terminal.exitStatus = { code, reason };
     fake.terminals.splice(fake.terminals.indexOf(terminal), 1);
     events.closedTerminal.fire(terminal);
   },
 };
+
+const standing: ((button?: string) => void)[] = [];
 
 const registered = new Map<string, (...args: unknown[]) => unknown>();
 
@@ -90,6 +105,13 @@ export interface Terminal {
 export interface OutputChannel {
   text: string;
   isShown: boolean;
+}
+
+export interface TreeView {
+  onDidChangeVisibility: EventEmitter<{ visible: boolean }>["event"];
+  badge?: { value: number; tooltip: string } | undefined;
+  show?: (visible: boolean) => void;
+  dispose(): void;
 }
 
 interface StatusBarItem {
@@ -126,14 +148,25 @@ function channel(name: string): unknown {
   };
 }
 
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value?: T) => void } {
+  let resolve: (value?: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle as (value?: T) => void;
+  });
+  return { promise, resolve };
+}
+
 function message(kind: Shown["kind"]) {
   return (text: string, ...rest: unknown[]): Promise<string | undefined> => {
     const options = rest.find((part) => typeof part === "object") as { detail?: string } | undefined;
     const buttons = rest.filter((part): part is string => typeof part === "string");
+    const { promise, resolve } = withResolvers<string | undefined>();
     fake.messages.push({ kind, message: text, buttons, ...(options?.detail ? { detail: options.detail } : {}) });
     const pressed = buttons.find((button) => fake.press.has(button));
     if (pressed !== undefined) fake.press.delete(pressed);
-    return Promise.resolve(pressed);
+    if (pressed !== undefined || !fake.holdsMessages) resolve(pressed);
+    else standing.push(resolve);
+    return promise;
   };
 }
 
@@ -201,7 +234,10 @@ export const window = {
   showInformationMessage: message("information"),
   showWarningMessage: message("warning"),
   showErrorMessage: message("error"),
-  setStatusBarMessage: () => new Disposable(() => undefined),
+  setStatusBarMessage: (text: string) => {
+    fake.words.push(text);
+    return new Disposable(() => undefined);
+  },
   showQuickPick: <T extends { label: string }>(items: readonly T[], options?: { title?: string }) =>
     Promise.resolve(pick(items, options?.title)),
   createQuickPick: () => Object.assign(quickInput(), { items: [] }),
@@ -215,7 +251,28 @@ export const window = {
     fake.statusItems.push(item);
     return item;
   },
-  createTreeView: () => new Disposable(() => undefined),
+  createTreeView: (id: string): TreeView => {
+    const visibility = new EventEmitter<{ visible: boolean }>();
+    const view = { onDidChangeVisibility: visibility.event, dispose: () => undefined };
+    const show = (visible: boolean): void => {
+      visibility.fire({ visible });
+    };
+    fake.views.set(id, Object.assign(view, { show, badge: undefined }));
+    return fake.views.get(id) ?? view;
+  },
+  showInputBox: ({
+    title,
+    validateInput,
+  }: {
+    title?: string;
+    validateInput?: (text: string) => string | undefined;
+  }) => {
+    fake.picks.push({ title, items: [] });
+    const typed = fake.choose.shift();
+    if (typeof typed !== "string") return Promise.resolve(undefined);
+    // The real one does not let go of what is not valid.
+    return Promise.resolve(validateInput?.(typed) === undefined ? typed : undefined);
+  },
   createTerminal: (options: Record<string, unknown>): Terminal => {
     const terminal: Terminal = {
       creationOptions: options,

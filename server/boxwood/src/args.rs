@@ -101,6 +101,9 @@ pub(crate) enum Verb {
     /// List devcontainer templates and put one into a project.
     #[command(subcommand)]
     Template(TemplateVerb),
+    /// Look after what sandboxes may reach: policy, decisions, questions.
+    #[command(subcommand)]
+    Egress(EgressVerb),
     /// Examine engine, permissions, image, disk and versions.
     Doctor,
     /// Look after the background process that owns the sandboxes' state.
@@ -151,9 +154,18 @@ pub(crate) struct SettingArguments {
     /// Most open files per process.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) nofile: Option<u32>,
-    /// Network of the sandbox: open or none.
+    /// Network of the sandbox: gateway for what the policy allows, open for everything, none for nothing at all.
     #[arg(long, value_name = "MODE", value_parser = crate::settings::network)]
     pub(crate) network: Option<Network>,
+    /// Allow a host behind the gateway: name, *.name or name:port.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) allow: Vec<String>,
+    /// Refuse a host behind the gateway: name, *.name or name:port.
+    #[arg(long, value_name = "HOST")]
+    pub(crate) deny: Vec<String>,
+    /// Allow a ready-made set of hosts; 'boxwood egress policy --presets' lists them.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) preset: Vec<String>,
     /// Remove the sandbox when Claude ends; conversations stay on disk.
     #[arg(long)]
     pub(crate) ephemeral: bool,
@@ -356,5 +368,8 @@ pub(crate) enum DaemonVerb {
     },
 }
 
+mod egress;
 #[cfg(test)]
 mod tests;
+
+pub(crate) use egress::EgressVerb;

@@ -12,7 +12,16 @@ pub(crate) async fn confirm(screen: Screen, question: &str, flag: &str) -> Resul
         return Err(RpcError::new(ErrorCode::InvalidParams, "this needs a yes, and nobody can be asked here")
             .hint(format!("add {flag} if you mean it")));
     }
-    screen.prompt(&format!("{} [y/N] ", screen.messages.paint(Style::Warning, question)));
+    let question = format!("{} [y/N] ", screen.messages.paint(Style::Warning, question));
+    match read_answer(screen, &question).await? {
+        answer if is_yes(&answer) => Ok(()),
+        _ => Err(RpcError::new(ErrorCode::Cancelled, "nothing was done")),
+    }
+}
+
+/// Asks on the same line and gives what the person wrote; nothing when they wrote nothing, or pressed Ctrl-C.
+pub(crate) async fn read_answer(screen: Screen, question: &str) -> Result<String, RpcError> {
+    screen.prompt(question);
     let unread = |error: &dyn std::fmt::Display| {
         RpcError::new(ErrorCode::Cancelled, "the answer could not be read").caused_by(error)
     };
@@ -21,11 +30,7 @@ pub(crate) async fn confirm(screen: Screen, question: &str, flag: &str) -> Resul
         answer = tokio::task::spawn_blocking(read_line) => answer.map_err(|error| unread(&error))?,
         _ = tokio::signal::ctrl_c() => Ok(String::new()),
     };
-    match answer {
-        Ok(answer) if is_yes(&answer) => Ok(()),
-        Ok(_) => Err(RpcError::new(ErrorCode::Cancelled, "nothing was done")),
-        Err(error) => Err(unread(&error)),
-    }
+    answer.map_err(|error| unread(&error))
 }
 
 fn read_line() -> io::Result<String> {

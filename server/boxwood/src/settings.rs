@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig};
+use boxwood_protocol::egress::EgressConfig;
 use boxwood_protocol::params::Credentials;
 use boxwood_protocol::{ErrorCode, RpcError};
 
@@ -30,6 +31,46 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
     }
 }
 
+/// Reads a time of at most an hour as seconds; `off` is none.
+pub(crate) fn time(text: &str) -> Result<u32, String> {
+    let invalid = || "write a number with s, m or h, for example 10m, at most an hour; or off".to_owned();
+    if text == "off" {
+        return Ok(0);
+    }
+    let (number, unit) = match text.char_indices().next_back().ok_or_else(invalid)? {
+        (at, 's') => (&text[..at], 1),
+        (at, 'm') => (&text[..at], 60),
+        (at, 'h') => (&text[..at], 3600),
+        _ => (text, 1),
+    };
+    let seconds = number.parse::<u32>().ok().and_then(|number| number.checked_mul(unit)).ok_or_else(invalid)?;
+    if (1..=3600).contains(&seconds) { Ok(seconds) } else { Err(invalid()) }
+}
+
+/// Parts a host from its port; brackets stand around an IPv6 address that has one.
+pub(crate) fn host_and_port(text: &str) -> Result<(String, Option<u16>), RpcError> {
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    let port = port.map(str::parse::<u16>).transpose().map_err(|_| {
+        RpcError::new(ErrorCode::InvalidParams, format!("'{text}' does not end in a port"))
+            .hint("write NAME or NAME:PORT, with a number from 1 to 65535")
+    })?;
+    Ok((host.to_owned(), port))
+}
+
+fn egress(flags: &SettingArguments) -> Option<EgressConfig> {
+    let given = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
+    let egress = EgressConfig {
+        presets: given(&flags.preset),
+        allow: given(&flags.allow),
+        deny: given(&flags.deny),
+        ..EgressConfig::default()
+    };
+    (egress != EgressConfig::default()).then_some(egress)
+}
+
 /// The settings that the flags ask for; `None` when they ask for nothing.
 pub(crate) fn config(
     flags: SettingArguments,
@@ -37,7 +78,7 @@ pub(crate) fn config(
     environment: Environment<'_>,
 ) -> Result<Option<SandboxConfig>, RpcError> {
     let config = SandboxConfig {
-        egress: None,
+        egress: egress(&flags),
         masked_paths: None,
         variant: flags.variant,
         image: flags.image,
@@ -128,6 +169,40 @@ mod tests {
         check("EDITOR", Some(("EDITOR", "vi")));
         check("UNKNOWN", None);
         check("=b", None);
+    }
+
+    #[test]
+    fn times_are_bounded() {
+        let check = |text: &str, expected: Option<u32>| assert_eq!(time(text).ok(), expected, "{text}");
+        check("off", Some(0));
+        check("90", Some(90));
+        check("90s", Some(90));
+        check("10m", Some(600));
+        check("1h", Some(3600));
+        for wrong in ["", "0", "2h", "m", "-1m", "10 m", "99999999999h", "ü"] {
+            check(wrong, None);
+        }
+    }
+
+    #[test]
+    fn a_port_is_parted_from_its_host() {
+        let check = |text: &str, expected: Option<(&str, Option<u16>)>| {
+            let expected = expected.map(|(host, port)| (host.to_owned(), port));
+            assert_eq!(host_and_port(text).ok(), expected, "{text}");
+        };
+        check("github.com", Some(("github.com", None)));
+        check("github.com:22", Some(("github.com", Some(22))));
+        check("fd00::1", Some(("fd00::1", None)));
+        check("[fd00::1]:80", Some(("[fd00::1]", Some(80))));
+        check("[fd00::1]", Some(("[fd00::1]", None)));
+        check("github.com:ssh", None);
+    }
+
+    #[test]
+    fn hosts_of_flags_are_a_layer_of_the_policy() {
+        let flags = SettingArguments { allow: vec!["a.example".to_owned()], ..SettingArguments::default() };
+        let egress = config(flags, Vec::new(), &environment).expect("valid").and_then(|config| config.egress);
+        assert_eq!(egress.and_then(|egress| egress.allow), Some(vec!["a.example".to_owned()]));
     }
 
     #[test]

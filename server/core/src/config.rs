@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use boxwood_protocol::config::{ConfigSource, ImageVariant, Lifetime, Network, SandboxConfig, WorkspacePath};
 use jsonc_parser::ParseOptions;
 
+use crate::egress::{EgressLayers, settings};
 use crate::quantity::{format_bytes, parse_bytes};
 
 /// Most bytes of a configuration file.
@@ -15,6 +16,12 @@ pub const PROJECT_FILE: &str = ".boxwood/sandbox.jsonc";
 
 /// Dockerfiles that `auto` takes the first of, relative to the project.
 pub const DOCKERFILES: [&str; 3] = [".boxwood/Dockerfile", ".devcontainer/Dockerfile", "Dockerfile"];
+
+/// The project's file in the plain form that other tools have as well, relative to the project.
+pub const EGRESS_FILE: &str = ".boxwood/egress.yaml";
+
+/// The network of a sandbox when no layer says.
+pub const DEFAULT_NETWORK: Network = Network::Open;
 
 const DEFAULT_MEMORY: &str = "8g";
 const DEFAULT_PIDS: u32 = 4096;
@@ -85,6 +92,8 @@ pub struct Resolved {
     pub env: BTreeMap<String, String>,
     /// Further protected paths.
     pub protected_paths: Vec<String>,
+    /// What the sandbox cannot read: globs, without `./` in front and slashes around.
+    pub masked_paths: Vec<String>,
     /// Further arguments for Claude.
     pub claude_args: Vec<String>,
     /// Whether the host's login may be used.
@@ -94,7 +103,8 @@ pub struct Resolved {
 /// Reads a layer from JSON with comments and trailing commas.
 ///
 /// # Errors
-/// When it is no such JSON, or has a setting of an unknown name or a wrong type.
+/// When it is no such JSON, has a setting of an unknown name or a wrong type, or names hosts or masked paths wrongly:
+/// lists of these are joined, so that only here it is known which file is wrong.
 pub fn parse(text: &str) -> Result<SandboxConfig, ConfigError> {
     let value = jsonc_parser::parse_to_serde_value::<serde_json::Value>(text, &ParseOptions::default())
         .map_err(|error| ConfigError::Syntax(error.to_string()))?;
@@ -105,7 +115,14 @@ pub fn parse(text: &str) -> Result<SandboxConfig, ConfigError> {
     if let Some(object) = value.as_object_mut() {
         object.remove("$schema");
     }
-    serde_json::from_value(value).map_err(|error| ConfigError::Syntax(error.to_string()))
+    let layer: SandboxConfig = serde_json::from_value(value).map_err(|error| ConfigError::Syntax(error.to_string()))?;
+    check_lists(&layer)?;
+    Ok(layer)
+}
+
+pub(crate) fn check_lists(config: &SandboxConfig) -> Result<(), ConfigError> {
+    settings::check_masked(config.masked_paths.as_deref().unwrap_or_default())?;
+    config.egress.as_ref().map_or(Ok(()), settings::check)
 }
 
 /// Every setting with its built-in value.
@@ -118,7 +135,7 @@ pub fn defaults() -> SandboxConfig {
         cpus: Some(0.0),
         pids: Some(DEFAULT_PIDS),
         nofile: Some(DEFAULT_NOFILE),
-        network: Some(Network::Open),
+        network: Some(DEFAULT_NETWORK),
         workspace_path: Some(WorkspacePath::Same),
         env: Some(BTreeMap::new()),
         protected_paths: Some(Vec::new()),
@@ -132,7 +149,8 @@ pub fn defaults() -> SandboxConfig {
 }
 
 /// Lays layers over each other, the later ones on top, and tells where each value comes from. Environments are joined
-/// by name and protected paths are joined, everything else is replaced. Of `variant`, `image` and `dockerfile` the topmost layer that has any decides.
+/// by name, protected and masked paths and the lists of egress are joined, everything else is replaced; what a host's
+/// source means for its strength, [`EgressLayers`] knows. Of `variant`, `image` and `dockerfile` the topmost layer that has any decides.
 #[must_use]
 pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeMap<String, ConfigSource>) {
     let mut merged = defaults();
@@ -170,7 +188,15 @@ pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeM
             merged.protected_paths.get_or_insert_default().extend(paths);
             sources.insert("protectedPaths".to_owned(), *source);
         }
+        if let Some(paths) = layer.masked_paths {
+            merged.masked_paths.get_or_insert_default().extend(paths);
+            sources.insert("maskedPaths".to_owned(), *source);
+        }
+        if layer.egress.is_some() {
+            sources.insert("egress".to_owned(), *source);
+        }
     }
+    merged.egress = EgressLayers::of(layers).joined();
     (merged, sources)
 }
 
@@ -201,6 +227,8 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
             return Err(value_error("protectedPaths", format!("'{path}' is not a path inside the project")));
         }
     }
+    check_lists(config)?;
+    let masked_paths = config.masked_paths.iter().flatten().map(|path| settings::masked(path)).collect();
     Ok(Resolved {
         image: image_source(config)?,
         lifetime: config.lifetime.unwrap_or_default(),
@@ -208,10 +236,11 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
         nano_cpus: (cpus * 1e9).round() as u64,
         pids,
         nofile,
-        network: config.network.unwrap_or_default(),
+        network: config.network.unwrap_or(DEFAULT_NETWORK),
         workspace_path: config.workspace_path.unwrap_or_default(),
         env,
         protected_paths,
+        masked_paths,
         claude_args: config.claude_args.clone().unwrap_or_default(),
         host_login: config.host_login.unwrap_or_default(),
     })
@@ -296,72 +325,12 @@ pub fn widens(project: &SandboxConfig) -> Vec<String> {
     if let Some(nofile) = project.nofile.filter(|nofile| *nofile > DEFAULT_NOFILE) {
         list.push(format!("opens up to {nofile} files"));
     }
+    if project.network == Some(Network::Open) {
+        list.push("reaches everything that this machine can reach".to_owned());
+    }
+    list.extend(settings::widens(project));
     list
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn layer(text: &str) -> SandboxConfig {
-        parse(text).expect("valid")
-    }
-
-    fn resolved(text: &str) -> Result<Resolved, ConfigError> {
-        resolve(&merge(&[(ConfigSource::Request, layer(text))]).0)
-    }
-
-    #[test]
-    fn comments_and_trailing_commas_are_fine_and_unknown_names_are_not() {
-        assert_eq!(layer("// a\n{\"memory\": \"2g\", /* b */}").memory.as_deref(), Some("2g"));
-        assert_eq!(layer("{\"$schema\": \"x\"}"), SandboxConfig::default());
-        assert_eq!(layer(""), SandboxConfig::default());
-        for bad in ["{\"memry\": \"2g\"}", "{\"pids\": \"many\"}", "[]", "{", "{\"pids\": -1}"] {
-            assert!(matches!(parse(bad), Err(ConfigError::Syntax(_))), "{bad}");
-        }
-    }
-
-    #[test]
-    fn upper_layers_win_and_sources_are_told() {
-        let (merged, sources) = merge(&[
-            (ConfigSource::User, layer(r#"{"memory": "2g", "image": "a", "env": {"A": "1"}}"#)),
-            (ConfigSource::Project, layer(r#"{"variant": "rust", "env": {"B": "2"}, "hostLogin": true}"#)),
-            (ConfigSource::Request, layer(r#"{"memory": "4g"}"#)),
-        ]);
-        assert_eq!(merged.memory.as_deref(), Some("4g"));
-        assert_eq!(merged.image, None, "a variant above an image replaces it");
-        assert_eq!(merged.env.map(|env| env.len()), Some(2));
-        assert_eq!(merged.host_login, Some(false), "a project cannot ask for the host's login");
-        assert_eq!(sources.get("memory"), Some(&ConfigSource::Request));
-        assert_eq!(sources.get("image"), None);
-    }
-
-    #[test]
-    fn values_out_of_range_are_named() {
-        let check = |text: &str, expected: &str| match resolved(text) {
-            Err(ConfigError::Value { setting, .. }) => assert_eq!(setting, expected, "{text}"),
-            other => panic!("{text}: {other:?}"),
-        };
-        check(r#"{"memory": "lots"}"#, "memory");
-        check(r#"{"memory": "1m"}"#, "memory");
-        check(r#"{"cpus": -1}"#, "cpus");
-        check(r#"{"pids": 1}"#, "pids");
-        check(r#"{"nofile": 1}"#, "nofile");
-        check(r#"{"env": {"A=B": ""}}"#, "env");
-        check(r#"{"env": {"HOME": "/x"}}"#, "env");
-        check(r#"{"env": {"GITHUB_TOKEN": "x"}}"#, "env");
-        check(r#"{"env": {"A": "\u0000"}}"#, "env");
-        check(r#"{"protectedPaths": ["../x"]}"#, "protectedPaths");
-        check(r#"{"dockerfile": "/etc/Dockerfile"}"#, "dockerfile");
-        check(r#"{"image": "--privileged"}"#, "image");
-        check(r#"{"image": "a", "dockerfile": "b"}"#, "image");
-    }
-
-    #[test]
-    fn a_project_cannot_widen_in_silence() {
-        let check = |text: &str, count: usize| assert_eq!(widens(&layer(text)).len(), count, "{text}");
-        check(r#"{"memory": "2g", "pids": 100, "variant": "rust", "network": "none"}"#, 0);
-        check(r#"{"memory": "64g", "pids": 100000, "nofile": 1000000}"#, 3);
-        check(r#"{"image": "x", "env": {"ANTHROPIC_BASE_URL": "http://elsewhere"}, "claudeArgs": ["--x"]}"#, 3);
-    }
-}
+mod tests;

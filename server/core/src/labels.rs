@@ -18,7 +18,7 @@ pub const TRACE: &str = "dev.boxwood.trace";
 pub const LIFETIME: &str = "dev.boxwood.lifetime";
 /// Version of Claude Code inside.
 pub const CLAUDE: &str = "dev.boxwood.claude";
-/// What an object is for: `sandbox`, `runtime`, `image`, `project-image`, `probe`.
+/// What an object is for: `sandbox`, `gateway`, `network`, `egress-network`, `runtime`, `image`, `project-image`, `gateway-image`, `probe`.
 pub const ROLE: &str = "dev.boxwood.role";
 /// Variant of an agent image.
 pub const VARIANT: &str = "dev.boxwood.variant";
@@ -32,6 +32,11 @@ pub const WORKSPACE: &str = "dev.boxwood.workspace";
 pub const INSTALLATION: &str = "dev.boxwood.installation";
 /// Reference of the image as the person knows it.
 pub const IMAGE: &str = "dev.boxwood.image";
+
+/// What network a sandbox was made with: `gateway`, `open` or `none`.
+pub const NETWORK: &str = "dev.boxwood.network";
+/// Addresses of the network that a sandbox with a gateway was made for, for example `198.18.4.0/22`.
+pub const SUBNET: &str = "dev.boxwood.subnet";
 
 /// A filter for objects with `value` under `key`.
 #[must_use]

@@ -4,8 +4,10 @@
 //! The daemon asks, and does what the answer says.
 
 pub mod config;
+pub mod egress;
 pub mod identity;
 pub mod labels;
+pub mod mask;
 pub mod paths;
 pub mod plan;
 pub mod protect;

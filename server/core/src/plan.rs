@@ -13,24 +13,30 @@ pub enum Step {
     Materials,
     /// Make the sandbox's directories on the host. Undo: remove them, if this operation made them.
     Directories,
-    /// Write Claude's configuration and credentials. Undo: nothing, it goes with the directories.
+    /// Write Claude's configuration and credentials. Undo: note again what the sandbox was made with before; all else goes with the directories.
     Seed,
     /// Make missing mount points in the project. Undo: remove those that are as they were made.
     Placeholders,
     /// Stop the container that is to be replaced and move it aside. Undo: move it back, start it if it ran.
     SetAside,
+    /// Make the sandbox's own network and its gateway. Undo: remove what of it this operation made, and have the gateway run as it ran before.
+    Network,
     /// Make the container. Undo: remove it, if this operation made it.
     Create,
-    /// Start the container. Undo: stop it, if this operation started it.
+    /// Start the container, and at the same time the gateway with its policy. Undo: stop those that this operation started.
     Start,
     /// Ask the sandbox whether it is well. Undo: nothing.
     Verify,
     /// Stop the container. Undo: start it, if it ran.
     Stop,
+    /// Stop the gateway. Undo: start it, if it ran.
+    StopGateway,
     /// Remove what was set aside. Undo: nothing; this is the point of no return.
     DropOld,
     /// Remove the container. Undo: nothing; this is the point of no return.
     Remove,
+    /// Remove the gateway and the network. Undo: nothing; what cannot be removed is left to the next tidying.
+    RemoveNetwork,
     /// Remove mount points that were made in the project. Undo: make them again, if the container is still there.
     ClearPlaceholders,
     /// Remove the sandbox's directories, by the person's explicit wish. Undo: nothing.
@@ -39,18 +45,21 @@ pub enum Step {
 
 impl Step {
     /// Every step.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::Materials,
         Self::Directories,
         Self::Seed,
         Self::Placeholders,
         Self::SetAside,
+        Self::Network,
         Self::Create,
         Self::Start,
         Self::Verify,
         Self::Stop,
+        Self::StopGateway,
         Self::DropOld,
         Self::Remove,
+        Self::RemoveNetwork,
         Self::ClearPlaceholders,
         Self::Purge,
     ];
@@ -64,12 +73,15 @@ impl Step {
             Self::Seed => "configuration",
             Self::Placeholders => "protect",
             Self::SetAside => "set-aside",
+            Self::Network => "network",
             Self::Create => "create",
             Self::Start => "start",
             Self::Verify => "verify",
             Self::Stop => "stop",
+            Self::StopGateway => "stop-gateway",
             Self::DropOld => "drop-old",
             Self::Remove => "remove",
+            Self::RemoveNetwork => "remove-network",
             Self::ClearPlaceholders => "clear",
             Self::Purge => "purge",
         }
@@ -84,12 +96,15 @@ impl Step {
             Self::Seed => "configuring Claude Code",
             Self::Placeholders => "protecting files that the host executes",
             Self::SetAside => "setting the old container aside",
+            Self::Network => "making its network and gateway",
             Self::Create => "creating the container",
             Self::Start => "starting the container",
             Self::Verify => "checking that it is well",
             Self::Stop => "stopping the container",
+            Self::StopGateway => "stopping its gateway",
             Self::DropOld => "removing the old container",
             Self::Remove => "removing the container",
+            Self::RemoveNetwork => "removing its network and gateway",
             Self::ClearPlaceholders => "tidying the project",
             Self::Purge => "deleting its home",
         }
@@ -102,53 +117,61 @@ impl Step {
     }
 }
 
-/// Steps that make and start a sandbox.
+/// Steps that make and start a sandbox, whose network has a gateway when `gateway`.
 #[must_use]
-pub fn create() -> Vec<Step> {
-    vec![Step::Materials, Step::Directories, Step::Seed, Step::Placeholders, Step::Create, Step::Start, Step::Verify]
+pub fn create(gateway: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Materials, Step::Directories, Step::Seed, Step::Placeholders];
+    steps.extend(gateway.then_some(Step::Network));
+    steps.extend([Step::Create, Step::Start, Step::Verify]);
+    steps
 }
 
 /// Steps that start a stopped one.
 #[must_use]
-pub fn start() -> Vec<Step> {
-    vec![Step::Directories, Step::Seed, Step::Placeholders, Step::Start, Step::Verify]
+pub fn start(gateway: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Directories, Step::Seed, Step::Placeholders];
+    steps.extend(gateway.then_some(Step::Network));
+    steps.extend([Step::Start, Step::Verify]);
+    steps
 }
 
 /// Steps that stop one.
 #[must_use]
-pub fn stop() -> Vec<Step> {
-    vec![Step::Stop, Step::ClearPlaceholders]
+pub fn stop(gateway: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Stop];
+    steps.extend(gateway.then_some(Step::StopGateway));
+    steps.push(Step::ClearPlaceholders);
+    steps
 }
 
 /// Steps that stop and start one.
 #[must_use]
-pub fn restart() -> Vec<Step> {
-    vec![Step::Directories, Step::Seed, Step::Placeholders, Step::Stop, Step::Start, Step::Verify]
+pub fn restart(gateway: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Directories, Step::Seed, Step::Placeholders, Step::Stop];
+    // What is not as it should be of a gateway is mended while it does not run.
+    steps.extend(gateway.then_some([Step::StopGateway, Step::Network]).into_iter().flatten());
+    steps.extend([Step::Start, Step::Verify]);
+    steps
 }
 
-/// Steps that make one anew; the old one is kept until the new one is well.
+/// Steps that make one anew; the old one is kept until the new one is well. `before` and `after` say which of them has a
+/// gateway.
 #[must_use]
-pub fn recreate() -> Vec<Step> {
-    vec![
-        Step::Materials,
-        Step::Directories,
-        Step::Seed,
-        Step::Placeholders,
-        Step::SetAside,
-        Step::Create,
-        Step::Start,
-        Step::Verify,
-        Step::DropOld,
-    ]
+pub fn recreate(before: bool, after: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Materials, Step::Directories, Step::Seed, Step::Placeholders, Step::SetAside];
+    steps.extend(after.then_some(Step::Network));
+    steps.extend([Step::Create, Step::Start, Step::Verify, Step::DropOld]);
+    steps.extend((before && !after).then_some(Step::RemoveNetwork));
+    steps
 }
 
 /// Steps that remove one, with its home when `purge`.
 #[must_use]
-pub fn remove(purge: bool) -> Vec<Step> {
-    let mut steps = vec![Step::Stop, Step::Remove, Step::ClearPlaceholders];
-    if purge {
-        steps.push(Step::Purge);
-    }
+pub fn remove(gateway: bool, purge: bool) -> Vec<Step> {
+    let mut steps = vec![Step::Stop, Step::Remove];
+    steps.extend(gateway.then_some(Step::RemoveNetwork));
+    steps.push(Step::ClearPlaceholders);
+    steps.extend(purge.then_some(Step::Purge));
     steps
 }
 
@@ -237,10 +260,8 @@ impl Run {
                 Report::Failed => self.undoing = Some(Outcome::Failed),
                 Report::Cancelled => self.undoing = Some(Outcome::Cancelled),
             }
-        }
-        if self.undoing.is_some() {
-            let passed = self.steps[..self.at.saturating_sub(1)].iter().any(|step| step.is_point_of_no_return());
-            if passed {
+            let passed = self.steps[..self.at - 1].iter().any(|step| step.is_point_of_no_return());
+            if self.undoing.is_some() && passed {
                 self.at = 0;
             }
         }
@@ -252,7 +273,19 @@ mod tests {
     use super::*;
 
     fn all() -> Vec<Vec<Step>> {
-        vec![create(), start(), stop(), restart(), recreate(), remove(false), remove(true)]
+        let of = |gateway| {
+            [
+                create(gateway),
+                start(gateway),
+                stop(gateway),
+                restart(gateway),
+                remove(gateway, false),
+                remove(gateway, true),
+            ]
+        };
+        let either = [false, true];
+        let recreations = either.into_iter().flat_map(|before| either.map(|after| recreate(before, after)));
+        either.into_iter().flat_map(of).chain(recreations).collect()
     }
 
     /// Plays a list, with `report` for the step at `index`, and gives what was done.
@@ -297,11 +330,39 @@ mod tests {
     }
 
     #[test]
+    fn an_interrupted_list_is_undone_as_a_whole() {
+        for steps in all() {
+            let (mut run, mut undone) = (Run::interrupted(steps.clone()), Vec::new());
+            while let Next::Undo(step) = run.next() {
+                undone.push(step);
+                run.report(Report::Ok);
+            }
+            undone.reverse();
+            assert_eq!(undone, steps);
+        }
+    }
+
+    #[test]
+    fn a_sandbox_with_a_gateway_never_runs_before_it_is_looked_at() {
+        for steps in all() {
+            let at = |wanted: Step| steps.iter().position(|step| *step == wanted);
+            if let (Some(network), Some(start)) = (at(Step::Network), at(Step::Start)) {
+                assert!(network < start && Some(start) < at(Step::Verify), "{steps:?}");
+            }
+            // Nothing is taken from a sandbox that may still run.
+            let ends = [at(Step::Stop), at(Step::DropOld)].into_iter().flatten().min();
+            for gateway in [at(Step::StopGateway), at(Step::RemoveNetwork)].into_iter().flatten() {
+                assert!(ends.is_some_and(|end| end < gateway), "{steps:?}");
+            }
+        }
+    }
+
+    #[test]
     fn nothing_that_can_fail_in_an_ordinary_way_comes_after_the_point_of_no_return() {
         for steps in all() {
             let after = steps.iter().skip_while(|step| !step.is_point_of_no_return()).skip(1);
             for step in after {
-                assert!(matches!(step, Step::ClearPlaceholders | Step::Purge), "{step:?}");
+                assert!(matches!(step, Step::RemoveNetwork | Step::ClearPlaceholders | Step::Purge), "{step:?}");
             }
         }
     }

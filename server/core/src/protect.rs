@@ -6,7 +6,7 @@
 //! missing is made empty first, so that it cannot be made by the agent.
 
 /// What a protected path is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Kind {
     /// A regular file.
     File,
@@ -36,6 +36,16 @@ pub struct Overlay {
     pub read_only: bool,
     /// What is to be made, empty, when nothing is there.
     pub make: Option<Kind>,
+    /// What is mounted over it, empty, so that it cannot be read; `None` when it is mounted onto itself.
+    pub mask: Option<Kind>,
+}
+
+impl Overlay {
+    /// A directory mounted onto itself, so that it cannot be renamed.
+    #[must_use]
+    pub const fn pin(path: String) -> Self {
+        Self { path, read_only: false, make: None, mask: None }
+    }
 }
 
 /// Paths that are protected in every project. Git's own are protected only where there is a repository.
@@ -115,20 +125,29 @@ pub fn overlays(configured: &[String], find: &dyn Fn(&str) -> Found) -> (Vec<Ove
         };
         for parent in parents(&path) {
             if !overlays.iter().any(|overlay| overlay.path == parent) {
-                overlays.push(Overlay { path: parent, read_only: false, make: None });
+                overlays.push(Overlay::pin(parent));
             }
         }
-        overlays.push(Overlay { path, read_only: true, make });
+        overlays.push(Overlay { path, read_only: true, make, mask: None });
     }
     overlays.sort_by(|a, b| a.path.cmp(&b.path));
     (overlays, unprotected)
+}
+
+/// What a protected path is when it is missing.
+#[must_use]
+pub fn kind(path: &str) -> Kind {
+    let known = ALWAYS.iter().chain(&GIT).find(|(known, _)| *known == path).map(|(_, kind)| *kind);
+    known.unwrap_or(if path == ".git" { Kind::Directory } else { Kind::File })
 }
 
 fn normal(path: &str) -> String {
     path.split(['/', '\\']).filter(|part| !part.is_empty() && *part != ".").collect::<Vec<_>>().join("/")
 }
 
-fn parents(path: &str) -> Vec<String> {
+/// The directories on the way to a path, the outermost first.
+#[must_use]
+pub fn parents(path: &str) -> Vec<String> {
     path.match_indices('/').map(|(at, _)| path[..at].to_owned()).collect()
 }
 

@@ -16,11 +16,13 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Certificates;
+use crate::egress::Egress;
 use crate::error::Result;
 use crate::hub::Hub;
 use crate::inside::Feeds;
+use crate::lifecycle::reconcile::Reconciling;
 use crate::link::{Find, Link};
-use crate::materials::helper::Helpers;
+use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::records::{Records, installation};
@@ -39,8 +41,11 @@ pub(crate) struct Daemon {
     pub(crate) operations: Arc<Operations>,
     pub(crate) records: Records,
     pub(crate) certificates: Certificates,
+    pub(crate) egress: Egress,
     pub(crate) feeds: Feeds,
-    pub(crate) helpers: Helpers,
+    pub(crate) helpers: Programs,
+    pub(crate) gateways: Programs,
+    pub(crate) reconciling: Reconciling,
     pub(crate) clients: watch::Sender<u32>,
     pub(crate) began: Instant,
     pub(crate) leave: CancellationToken,
@@ -65,8 +70,11 @@ impl Daemon {
             operations: Arc::new(Operations::new(hub.clone(), metrics)),
             records: Records::new(paths.clone()),
             certificates: Certificates::of_host(),
+            egress: Egress::new(),
             feeds: Feeds::default(),
-            helpers: Helpers::open(),
+            helpers: Programs::helper(),
+            gateways: Programs::gateway(),
+            reconciling: Reconciling::default(),
             clients: watch::channel(0).0,
             began: Instant::now(),
             leave: CancellationToken::new(),
@@ -147,7 +155,8 @@ impl Daemon {
         let request = self.records.get(label(labels::SANDBOX)).map(|record| record.request).unwrap_or_default();
         settings::load(&self.paths, label(labels::PROJECT), &request).is_ok_and(|settings| {
             let image = settings.image_content(materials::image::agent_hash);
-            settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG)
+            let is_other = settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG);
+            is_other || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
         })
     }
 

@@ -20,7 +20,7 @@ pub(crate) fn engine(what: &str, error: &EngineError) -> RpcError {
         EngineError::NoSpace(_) => ErrorCode::DiskFull,
         EngineError::Image(_) => ErrorCode::ImageFailed,
         EngineError::Failed { message, .. } if is_no_space(message) => ErrorCode::DiskFull,
-        EngineError::NotFound(_) | EngineError::Failed { .. } => ErrorCode::EngineFailed,
+        EngineError::NotFound(_) | EngineError::Overlap(_) | EngineError::Failed { .. } => ErrorCode::EngineFailed,
     };
     RpcError::new(code, format!("failed to {what}")).caused_by(error)
 }

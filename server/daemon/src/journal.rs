@@ -6,13 +6,15 @@
 use std::path::{Path, PathBuf};
 
 use boxwood_core::plan::Step;
+use boxwood_protocol::config::SandboxConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::files;
+use crate::lifecycle::gateway::Before;
 
 /// The facts that undoing needs.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Journal {
     /// Trace id of the operation; also a label of the container that it makes.
@@ -33,6 +35,12 @@ pub(crate) struct Journal {
     pub(crate) before: Option<String>,
     /// Whether that one ran.
     pub(crate) was_running: bool,
+    /// What there was of a gateway before; absent when the operation is not about one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gateway: Option<Before>,
+    /// What the sandbox was made with before; absent when it is not made anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<SandboxConfig>,
 }
 
 impl Journal {

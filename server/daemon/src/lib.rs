@@ -8,6 +8,7 @@ mod counted;
 mod creation;
 mod daemon;
 mod doctor;
+mod egress;
 mod error;
 mod files;
 mod hub;

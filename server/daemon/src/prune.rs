@@ -3,21 +3,21 @@
 use std::sync::Arc;
 
 use boxwood_core::labels;
-use boxwood_engine::{Engine, EngineError};
+use boxwood_engine::{ContainerDetail, Engine, EngineError, EngineInfo, Mount};
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{PruneParams, PruneReport};
 use boxwood_protocol::sandbox::SandboxState;
 
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
-use crate::lifecycle::ensure;
-use crate::materials::{image, package};
+use crate::lifecycle::{ensure, gateway};
+use crate::materials::{build, gateway as gateway_image, image, runtime};
 use crate::operations::{Handle, Subject};
 
 /// How much goes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Extent {
-    /// What no sandbox uses: ended sandboxes, images and runtime volumes of other versions.
+    /// What no sandbox uses: ended sandboxes, images and runtime volumes of other versions, steps of unfinished builds.
     Unused,
     /// Everything of this installation.
     Everything,
@@ -35,13 +35,16 @@ pub(crate) fn start(daemon: &Arc<Daemon>, extent: Extent, params: &PruneParams) 
 }
 
 async fn run(daemon: &Arc<Daemon>, handle: &Handle, extent: Extent, is_dry_run: bool) -> Result<PruneReport> {
-    let (engine, _) = daemon.link.engine().await?;
+    let (engine, info) = daemon.link.engine().await?;
     let mut report = PruneReport { is_dry_run, ..PruneReport::default() };
     sandboxes(daemon, handle, extent, &mut report).await?;
     leftovers(daemon, &engine, &mut report).await?;
-    volumes(daemon, &engine, handle, extent, &mut report).await?;
-    images(daemon, &engine, handle, extent, &mut report).await?;
-    Ok(report)
+    let mut tidying = Tidying::new(daemon, &engine, handle, extent, report).await?;
+    tidying.volumes(&info).await?;
+    tidying.images(&info).await?;
+    tidying.layers().await?;
+    tidying.networks().await?;
+    Ok(tidying.report)
 }
 
 async fn sandboxes(daemon: &Arc<Daemon>, handle: &Handle, extent: Extent, report: &mut PruneReport) -> Result<()> {
@@ -74,8 +77,12 @@ async fn leftovers(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, report: &mut 
     let filter = [labels::equals(labels::INSTALLATION, &daemon.installation)];
     let what = "look for leftovers";
     for container in engine.list_containers(&filter).await.map_err(|cause| error::engine(what, &cause))? {
-        let is_sandbox = daemon.registry.list().iter().any(|info| info.container == container.name);
-        if is_sandbox || report.containers.contains(&container.name) {
+        let is_known = daemon
+            .registry
+            .list()
+            .iter()
+            .any(|info| info.container == container.name || gateway::gateway_name(&info.id) == container.name);
+        if is_known || report.containers.contains(&container.name) {
             continue;
         }
         if !report.is_dry_run {
@@ -86,83 +93,150 @@ async fn leftovers(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, report: &mut 
     Ok(())
 }
 
-async fn volumes(
-    daemon: &Arc<Daemon>,
-    engine: &Arc<dyn Engine>,
-    handle: &Handle,
+/// Everything that what is tidied has in common.
+struct Tidying<'a> {
+    daemon: &'a Daemon,
+    engine: &'a Arc<dyn Engine>,
+    handle: &'a Handle,
     extent: Extent,
-    report: &mut PruneReport,
-) -> Result<()> {
-    let owner = labels::equals(labels::OWNER, &daemon.user.uid.to_string());
-    let filter = [owner.clone(), labels::equals(labels::ROLE, "runtime")];
-    let found = engine.list_volumes(&filter).await.map_err(|cause| error::engine("list volumes", &cause))?;
-    let sandboxes = engine
-        .list_containers(&[labels::equals(labels::ROLE, "sandbox")])
-        .await
-        .map_err(|cause| error::engine("list containers", &cause))?;
-    for volume in found {
-        let version = volume.labels.get(labels::CLAUDE);
-        let is_old = version != Some(&package::pinned().version);
-        if extent == Extent::Unused && !is_old {
-            continue;
-        }
-        // The engine itself refuses to remove a volume that is in use; a dry run looks at the versions in use instead.
-        let is_used = sandboxes
-            .iter()
-            .any(|sandbox| sandbox.labels.get(labels::CLAUDE) == version && !report.containers.contains(&sandbox.name));
-        if is_used {
-            continue;
-        }
-        if !report.is_dry_run {
-            handle.log(format!("removing {}", volume.name));
-            match engine.remove_volume(&volume.name).await {
-                Ok(()) => {}
-                Err(EngineError::Conflict(_)) => continue,
-                Err(cause) => return Err(error::engine("remove a volume", &cause)),
-            }
-        }
-        report.volumes.push(volume.name);
-    }
-    Ok(())
+    /// Sandboxes of everybody that stay.
+    sandboxes: Vec<ContainerDetail>,
+    /// Images of gateways of everybody that stay.
+    gateways: Vec<String>,
+    report: PruneReport,
 }
 
-async fn images(
-    daemon: &Arc<Daemon>,
-    engine: &Arc<dyn Engine>,
-    handle: &Handle,
-    extent: Extent,
-    report: &mut PruneReport,
-) -> Result<()> {
-    let owner = labels::equals(labels::OWNER, &daemon.user.uid.to_string());
-    let sandboxes = engine
-        .list_containers(&[labels::equals(labels::ROLE, "sandbox")])
-        .await
-        .map_err(|cause| error::engine("list containers", &cause))?;
-    for role in ["image", "project-image", "tools"] {
-        let filter = [owner.clone(), labels::equals(labels::ROLE, role)];
-        let found = engine.list_images(&filter).await.map_err(|cause| error::engine("list images", &cause))?;
-        for detail in found {
-            let name = detail.tags.first().cloned().unwrap_or_else(|| detail.id.clone());
-            let is_used = sandboxes.iter().any(|sandbox| {
-                sandbox.labels.get(labels::IMAGE) == Some(&name) && !report.containers.contains(&sandbox.name)
-            });
-            let is_current = role != "project-image"
-                && detail.labels.get(labels::VERSION).is_none_or(|version| version == env!("CARGO_PKG_VERSION"))
-                && !detail.tags.is_empty();
-            if is_used || (extent == Extent::Unused && is_current) {
-                continue;
+impl<'a> Tidying<'a> {
+    async fn new(
+        daemon: &'a Daemon,
+        engine: &'a Arc<dyn Engine>,
+        handle: &'a Handle,
+        extent: Extent,
+        report: PruneReport,
+    ) -> Result<Self> {
+        let filter = [labels::equals(labels::ROLE, "sandbox")];
+        let found = engine.list_containers(&filter).await.map_err(|cause| error::engine("list containers", &cause))?;
+        let mut sandboxes = Vec::new();
+        for sandbox in found.iter().filter(|sandbox| !report.containers.contains(&sandbox.name)) {
+            match engine.inspect_container(&sandbox.id).await {
+                Ok(detail) => sandboxes.push(detail),
+                Err(cause) if cause.is_not_found() => {}
+                Err(cause) => return Err(error::engine("look at a container", &cause)),
             }
-            if !report.is_dry_run {
-                handle.log(format!("removing {name}"));
-                match engine.remove_image(&name).await {
-                    Ok(()) => {}
-                    Err(EngineError::Conflict(_)) => continue,
-                    Err(cause) => return Err(error::engine("remove an image", &cause)),
-                }
-            }
-            report.reclaimed_bytes += image::describe(&detail, &[]).size_bytes;
-            report.images.push(name);
+        }
+        let filter = [labels::equals(labels::ROLE, gateway::ROLE)];
+        let found = engine.list_containers(&filter).await.map_err(|cause| error::engine("list containers", &cause))?;
+        let goes = |name: &str| {
+            let sandbox = name.strip_prefix("boxwood-gateway-").unwrap_or_default();
+            report.containers.iter().any(|gone| gone == name || gone.strip_prefix("boxwood-") == Some(sandbox))
+        };
+        let gateways = found.into_iter().filter(|gateway| !goes(&gateway.name)).map(|gateway| gateway.image).collect();
+        Ok(Self { daemon, engine, handle, extent, sandboxes, gateways, report })
+    }
+
+    /// Filter for what this person's installations made for `role`.
+    fn filter(&self, role: &str) -> [String; 2] {
+        [labels::equals(labels::OWNER, &self.daemon.user.uid.to_string()), labels::equals(labels::ROLE, role)]
+    }
+
+    /// Does what `removal` is about, unless nothing is to be touched. The engine refuses to remove what is in use,
+    /// whoever uses it; that stays and is not reported.
+    async fn is_gone(
+        &self,
+        name: &str,
+        removal: impl Future<Output = std::result::Result<(), EngineError>>,
+    ) -> Result<bool> {
+        if self.report.is_dry_run {
+            return Ok(true);
+        }
+        self.handle.log(format!("removing {name}"));
+        match removal.await {
+            Ok(()) => Ok(true),
+            Err(EngineError::Conflict(_)) => Ok(false),
+            Err(cause) => Err(error::engine(&format!("remove {name}"), &cause)),
         }
     }
-    Ok(())
+
+    async fn volumes(&mut self, info: &EngineInfo) -> Result<()> {
+        let found = self.engine.list_volumes(&self.filter("runtime")).await;
+        let found = found.map_err(|cause| error::engine("list volumes", &cause))?;
+        let current = match self.extent {
+            Extent::Unused => runtime::current_volumes(self.daemon, info)?,
+            Extent::Everything => Vec::new(),
+        };
+        let mounts: Vec<_> = self.sandboxes.iter().flat_map(|sandbox| &sandbox.mounts).collect();
+        let is_used =
+            |volume: &str| mounts.iter().any(|mount| matches!(mount, Mount::Volume { name, .. } if name == volume));
+        let old = found.into_iter().filter(|volume| !current.contains(&volume.name) && !is_used(&volume.name));
+        for volume in old.collect::<Vec<_>>() {
+            if self.is_gone(&volume.name, self.engine.remove_volume(&volume.name)).await? {
+                self.report.volumes.push(volume.name);
+            }
+        }
+        Ok(())
+    }
+
+    async fn images(&mut self, info: &EngineInfo) -> Result<()> {
+        // Without the program there is no image that could be the current one.
+        let current = gateway_image::reference(self.daemon, info).ok();
+        for role in ["image", "project-image", "tools", gateway_image::ROLE] {
+            let found = self.engine.list_images(&self.filter(role)).await;
+            for detail in found.map_err(|cause| error::engine("list images", &cause))? {
+                // What somebody builds upon ours has our labels too, but a name of its own.
+                let own = detail.tags.iter().find(|tag| image::is_own(tag));
+                let Some(name) = own.or(detail.tags.is_empty().then_some(&detail.id)).cloned() else { continue };
+                let is_used = self.gateways.contains(&name)
+                    || self.sandboxes.iter().any(|sandbox| sandbox.labels.get(labels::IMAGE) == Some(&name));
+                let is_current = role != "project-image"
+                    && (role != gateway_image::ROLE || current.as_ref() == Some(&name))
+                    && detail.labels.get(labels::VERSION).is_none_or(|version| version == env!("CARGO_PKG_VERSION"))
+                    && !detail.tags.is_empty();
+                if is_used || (self.extent == Extent::Unused && is_current) {
+                    continue;
+                }
+                if self.is_gone(&name, self.engine.remove_image(&name)).await? {
+                    self.report.reclaimed_bytes += image::describe(&detail, &[]).size_bytes;
+                    self.report.images.push(name);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Networks of sandboxes that are gone, and the one that all gateways have in common when there are none.
+    async fn networks(&self) -> Result<()> {
+        if self.daemon.operations.running() > 1 {
+            return Ok(());
+        }
+        let filter = [labels::equals(labels::INSTALLATION, &self.daemon.installation)];
+        let found = self.engine.list_networks(&filter).await.map_err(|cause| error::engine("list networks", &cause))?;
+        for network in found {
+            let is_used = match network.labels.get(labels::SANDBOX) {
+                Some(sandbox) => self.daemon.registry.get(sandbox).is_some(),
+                None => self.daemon.registry.list().iter().any(|info| {
+                    self.daemon.registry.get(&info.id).is_some_and(|known| gateway::is_used(&known.detail.labels))
+                }),
+            };
+            if !is_used {
+                self.is_gone(&network.name, self.engine.remove_network(&network.id)).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// What builds left of their steps. It counts as no room of its own: most of its size is its base's, which stays.
+    async fn layers(&mut self) -> Result<()> {
+        // Something may just be built upon them.
+        if self.daemon.operations.running() > 1 {
+            return Ok(());
+        }
+        let found = self.engine.list_images(&self.filter(build::LAYER)).await;
+        let found = found.map_err(|cause| error::engine("list images", &cause))?;
+        for layer in found.into_iter().filter(|layer| layer.tags.is_empty()) {
+            if self.is_gone(&layer.id, self.engine.remove_image(&layer.id)).await? {
+                self.report.images.push(layer.id);
+            }
+        }
+        Ok(())
+    }
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::SandboxConfig;
+use boxwood_protocol::egress::EgressRule;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
@@ -24,6 +25,26 @@ pub(crate) struct Record {
     /// Mount points that were made in the project: path relative to it.
     #[serde(default)]
     pub(crate) placeholders: Vec<String>,
+    /// What the person decided about its network until it stops.
+    #[serde(default, skip_serializing_if = "Passing::is_empty")]
+    pub(crate) egress: Passing,
+}
+
+/// Decisions about a sandbox's network that end with it, kept so that they outlive the daemon.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Passing {
+    #[serde(default)]
+    pub(crate) session: Vec<EgressRule>,
+    /// Until when everything is let through, milliseconds since 1970; 0 for not at all.
+    #[serde(default)]
+    pub(crate) bypass_until_ms: u64,
+}
+
+impl Passing {
+    fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The records of all sandboxes.

@@ -13,6 +13,7 @@ use boxwood_protocol::sandbox::{
 };
 use tokio::sync::watch;
 
+use crate::egress::Label;
 use crate::hub::Hub;
 
 /// A sandbox's container and what was made of it.
@@ -34,6 +35,8 @@ struct Table {
     known: HashMap<String, Known>,
     verified: HashMap<String, Verified>,
     outdated: HashMap<String, bool>,
+    /// What is known of networks, by sandbox id.
+    labels: HashMap<String, Label>,
 }
 
 /// All sandboxes of this installation, by container id.
@@ -78,7 +81,10 @@ impl Registry {
             .filter(|verified| verified.started_at == detail.started_at)
             .map(|verified| verified.checks.clone());
         let is_outdated = table.outdated.get(&detail.id).copied().unwrap_or(false);
-        let info = describe(&detail, verified.as_deref(), is_outdated);
+        let mut info = describe(&detail, verified.as_deref(), is_outdated);
+        if let Some(label) = table.labels.get(&info.id) {
+            labelled(&mut info, label);
+        }
         let is_changed = table.known.get(&detail.id).map(|known| &known.info) != Some(&info);
         table.known.insert(detail.id.clone(), Known { info: info.clone(), detail });
         self.count(&table);
@@ -87,6 +93,24 @@ impl Registry {
             self.hub.tell(Event::SandboxChanged { sandbox: info.clone() });
         }
         info
+    }
+
+    /// Takes in what is now known of a sandbox's network.
+    pub(crate) fn relabel(&self, sandbox_id: &str, label: Label) {
+        let mut table = self.lock();
+        let mut changed = Vec::new();
+        for known in table.known.values_mut().filter(|known| known.info.id == sandbox_id && is_current(known)) {
+            let before = known.info.clone();
+            labelled(&mut known.info, &label);
+            if known.info != before {
+                changed.push(known.info.clone());
+            }
+        }
+        table.labels.insert(sandbox_id.to_owned(), label);
+        drop(table);
+        for sandbox in changed {
+            self.hub.tell(Event::SandboxChanged { sandbox });
+        }
     }
 
     /// Takes note of a check right after a start.
@@ -186,6 +210,13 @@ impl Registry {
             .cloned()
             .collect()
     }
+}
+
+fn labelled(info: &mut SandboxInfo, label: &Label) {
+    info.enforcement = label.enforcement;
+    info.alarm.clone_from(&label.alarm);
+    info.blocked = label.blocked;
+    info.bypass_until_ms = label.bypass_until_ms;
 }
 
 fn mount(mount: &Mount) -> MountInfo {

@@ -43,6 +43,7 @@ pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
                     credentials: None,
                     workspace: String::new(),
                     materials: None,
+                    place: None,
                     warnings: Vec::new(),
                     #[cfg(test)]
                     saboteur: None,

@@ -22,6 +22,7 @@ use tokio::sync::broadcast::error::RecvError;
 
 use crate::counted::Counted;
 use crate::daemon::Daemon;
+use crate::egress::requests as egress;
 use crate::error::{self, Result};
 use crate::inside::Interest;
 use crate::known::Known;
@@ -180,10 +181,19 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
         let project = project::canonical(&daemon.paths, params.project.as_deref().unwrap_or_default())?;
         settings::load(&daemon.paths, &project, &Default::default()).map(|settings| settings.report)
     })?;
-    on::<c::ApproveConfig>(m, |daemon, params| {
+    on_async::<c::ApproveConfig, _>(m, |daemon, params| async move {
         let project = project::canonical(&daemon.paths, &params.project)?;
-        settings::approve(&daemon.paths, &project, &params.content_hash)
+        let report = settings::approve(&daemon.paths, &project, &params.content_hash)?;
+        daemon.egress.reconsider(&daemon, &project).await?;
+        Ok(report)
     })?;
+    on_async::<c::EgressPolicyOf, _>(m, egress::policy)?;
+    on_async::<c::EgressTest, _>(m, egress::test)?;
+    on_async::<c::EgressDecide, _>(m, egress::decide)?;
+    on_async::<c::EgressForget, _>(m, egress::forget)?;
+    on_async::<c::EgressBypass, _>(m, egress::bypass)?;
+    on_async::<c::EgressAsks, _>(m, egress::asks)?;
+    on_async::<c::EgressLog, _>(m, egress::log)?;
     on_async::<c::Images, _>(m, |daemon, _| async move { image::list(&daemon).await })?;
     on::<c::BuildImage>(m, |daemon, params| {
         let daemon_ = Arc::clone(daemon);
@@ -310,7 +320,7 @@ async fn subscribe(
 fn snapshot(daemon: &Daemon) -> Event {
     Event::Snapshot {
         sandboxes: daemon.registry.list(),
-        asks: Default::default(),
+        asks: daemon.egress.asks(),
         operations: daemon.operations.list_running(),
         engine: daemon.link.status(),
     }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use boxwood_core::config::{self, ConfigError, ImageSource, Resolved};
 use boxwood_core::content_hash;
+use boxwood_core::egress::plain;
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::{ConfigReport, ConfigSource, SandboxConfig};
 use boxwood_protocol::{ErrorCode, RpcError};
@@ -17,15 +18,20 @@ use crate::files;
 pub(crate) struct Settings {
     pub(crate) resolved: Resolved,
     pub(crate) report: ConfigReport,
+    /// The layers as they stand, the strongest last.
+    pub(crate) layers: Vec<(ConfigSource, SandboxConfig)>,
 }
 
 /// Reads the settings of `project` with those of a request on top.
 pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Result<Settings> {
     let user = layer(&paths.user_config())?.unwrap_or_default();
-    let file = Path::new(project).join(config::PROJECT_FILE);
-    let own = layer(&file)?;
-    let is_there = own.is_some();
-    let own = own.unwrap_or_default();
+    let (file, plain_file) =
+        (Path::new(project).join(config::PROJECT_FILE), Path::new(project).join(config::EGRESS_FILE));
+    let (own, plain) = (layer(&file)?, read_as(&plain_file, plain::parse)?);
+    let there =
+        [(&own, &file), (&plain, &plain_file)].into_iter().find_map(|(layer, path)| layer.as_ref().map(|_| path));
+    let there = there.cloned();
+    let own = plain::beneath(plain.unwrap_or_default(), own.unwrap_or_default());
     let layers =
         [(ConfigSource::User, user), (ConfigSource::Project, own.clone()), (ConfigSource::Request, request.clone())];
     let (mut effective, sources) = config::merge(&layers);
@@ -39,7 +45,7 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
     }
     let resolved = config::resolve(&effective).map_err(|cause| blame(paths, &file, &sources, &cause))?;
     let widens = config::widens(&own);
-    let content_hash = is_there.then(|| approval_hash(project, &file, &own));
+    let content_hash = there.is_some().then(|| approval_hash(project, &file, &plain_file, &own));
     let is_approved = widens.is_empty()
         || content_hash.as_ref().is_some_and(|hash| approvals(paths).contains(&approval(project, hash)));
     Ok(Settings {
@@ -48,11 +54,12 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
             project: project.to_owned(),
             effective,
             sources: sources.into_iter().collect::<BTreeMap<_, _>>(),
-            project_file: is_there.then(|| file.display().to_string()),
+            project_file: there.map(|file| file.display().to_string()),
             content_hash,
             widens,
             is_approved,
         },
+        layers: layers.into(),
     })
 }
 
@@ -113,14 +120,23 @@ fn approval(project: &str, hash: &str) -> String {
     content_hash([project.as_bytes(), hash.as_bytes()])
 }
 
-fn approval_hash(project: &str, file: &Path, own: &SandboxConfig) -> String {
-    let text = std::fs::read(file).unwrap_or_default();
+/// Hash of everything in the project that an approval is about. Projects without the plain file keep the hash that they
+/// had before there was such a file.
+fn approval_hash(project: &str, file: &Path, plain: &Path, own: &SandboxConfig) -> String {
     let dockerfile = own.dockerfile.as_ref().map(|path| Path::new(project).join(path));
-    let built = dockerfile.and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
-    content_hash([text.as_slice(), built.as_slice()])
+    let mut texts = vec![std::fs::read(file).unwrap_or_default()];
+    texts.push(dockerfile.and_then(|path| std::fs::read(path).ok()).unwrap_or_default());
+    texts.extend(std::fs::read(plain).ok());
+    content_hash(texts.iter().map(Vec::as_slice))
 }
 
 fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
+    read_as(path, config::parse)
+}
+
+type Parse = fn(&str) -> std::result::Result<SandboxConfig, ConfigError>;
+
+fn read_as(path: &Path, parse: Parse) -> Result<Option<SandboxConfig>> {
     let length = match std::fs::metadata(path) {
         Ok(metadata) => metadata.len(),
         Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
@@ -132,7 +148,7 @@ fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
         return Err(invalid(path, &format!("it is larger than {} bytes", config::MAX_FILE_BYTES)));
     }
     let Some(text) = files::read(path)? else { return Ok(None) };
-    config::parse(&text).map(Some).map_err(|cause| invalid(path, &cause.to_string()))
+    parse(&text).map(Some).map_err(|cause| invalid(path, &cause.to_string()))
 }
 
 /// Names the layer that a refused value comes from.
@@ -184,6 +200,23 @@ mod tests {
         std::fs::write(directory.path().join("p/.boxwood/sandbox.jsonc"), r#"{"memory": "128g"}"#).expect("written");
         assert!(load().approved().is_err(), "another content needs another approval");
         assert!(approve(&paths, &path, &hash).is_err(), "what was seen is not what is there");
+    }
+
+    #[test]
+    fn the_plain_file_is_a_part_of_the_projects_own_settings() {
+        let (directory, paths) = project("{}");
+        let path = directory.path().join("p").to_string_lossy().into_owned();
+        let load = || load(&paths, &path, &SandboxConfig::default()).expect("valid").report;
+        let before = load();
+        assert!(before.is_approved);
+        let file = directory.path().join("p").join(config::EGRESS_FILE);
+        std::fs::write(&file, "allowed_domains:\n  - example.com\nblocked_paths:\n  - .env\n").expect("written");
+        let after = load();
+        assert_ne!(before.content_hash, after.content_hash);
+        assert!(!after.is_approved, "a host more is a wish that needs approval");
+        assert_eq!(after.effective.masked_paths, Some(vec![".env".to_owned()]));
+        approve(&paths, &path, &after.content_hash.expect("a hash")).expect("approved");
+        assert!(load().is_approved);
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use boxwood_core::labels;
-use boxwood_engine::{Engine, EngineError};
+use boxwood_engine::{Engine, EngineError, EngineEvent};
 use boxwood_protocol::config::Lifetime;
 use boxwood_protocol::sandbox::{Health, SandboxState};
 use futures::StreamExt as _;
 
 use crate::daemon::Daemon;
-use crate::lifecycle::verify;
+use crate::lifecycle::{gateway, reconcile, verify};
 use crate::{error, repair};
 
 /// Follows the engine until the daemon leaves.
@@ -37,7 +37,8 @@ pub(crate) fn ours(daemon: &Daemon) -> Vec<String> {
 async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), EngineError> {
     let filter = ours(daemon);
     // Listen before looking, so that nothing that happens in between is missed.
-    let mut events = engine.events(&filter).await?;
+    let all = [labels::equals(labels::INSTALLATION, &daemon.installation)];
+    let mut events = engine.events(&all).await?;
     // Also after the engine was away: what could not be undone without it is undone now.
     repair::run(daemon, &engine).await;
     look(daemon, &engine, &filter).await?;
@@ -46,6 +47,10 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), Eng
         let event = event?;
         // A command's start and end change nothing that is shown.
         if event.action.starts_with("exec_") || event.action == "top" {
+            continue;
+        }
+        see_to_gateway(daemon, &event);
+        if event.attributes.get(labels::ROLE).is_none_or(|role| role != "sandbox") {
             continue;
         }
         match engine.inspect_container(&event.container_id).await {
@@ -61,6 +66,19 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), Eng
         }
     }
     Err(EngineError::Broken("its events ended".to_owned()))
+}
+
+/// Sandboxes and gateways live and end together, also when nobody asked.
+fn see_to_gateway(daemon: &Arc<Daemon>, event: &EngineEvent) {
+    let label = |key: &str| event.attributes.get(key).map(String::as_str);
+    let is_reason = match (label(labels::ROLE), event.action.as_str()) {
+        (Some("sandbox"), "start" | "die" | "destroy") => label(labels::NETWORK) == Some("gateway"),
+        (Some(gateway::ROLE), "die" | "destroy") => true,
+        _ => false,
+    };
+    if let (true, Some(sandbox)) = (is_reason, label(labels::SANDBOX)) {
+        reconcile::soon(daemon, sandbox);
+    }
 }
 
 /// Asks a sandbox that was running before this daemon whether it is well, instead of waiting for the engine's next check.
@@ -83,7 +101,11 @@ pub(crate) async fn look(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, filter:
             Ok(detail) => {
                 let is_outdated = daemon.is_outdated(&detail);
                 daemon.registry.outdated(&detail.id, is_outdated);
+                let has_gateway = gateway::is_used(&detail.labels);
                 let info = daemon.registry.update(detail);
+                if has_gateway {
+                    reconcile::soon(daemon, &info.id);
+                }
                 if info.health == Health::Starting {
                     tokio::spawn(check(Arc::clone(daemon), Arc::clone(engine), info.id));
                 }

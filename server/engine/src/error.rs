@@ -39,6 +39,9 @@ pub enum EngineError {
     /// The name is taken, or the object is in use.
     #[error("{0}")]
     Conflict(String),
+    /// The addresses belong to another network already.
+    #[error("{0}")]
+    Overlap(String),
     /// The engine has no space left.
     #[error("{0}")]
     NoSpace(String),

@@ -9,6 +9,7 @@ pub mod endpoint;
 pub mod error;
 pub mod spec;
 
+use std::net::Ipv4Addr;
 use std::pin::Pin;
 
 use async_trait::async_trait;
@@ -20,9 +21,9 @@ pub use docker::DockerEngine;
 pub use endpoint::{Address, Endpoint};
 pub use error::EngineError;
 pub use spec::{
-    BuildSpec, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, EngineEvent, EngineInfo, ExecSpec,
-    HealthReport, HealthSpec, HealthState, ImageDetail, Mount, NetworkMode, Output, OutputStream, StatsReading,
-    VolumeDetail,
+    Attachment, BuildSpec, ContainerDetail, ContainerSpec, ContainerState, ContainerSummary, EngineEvent, EngineInfo,
+    ExecSpec, HealthReport, HealthSpec, HealthState, ImageDetail, Mount, NetworkDetail, NetworkMode, NetworkSpec,
+    Output, OutputStream, StatsReading, VolumeDetail,
 };
 
 /// A stream of an engine's messages; it ends with the connection or with an error as its last item.
@@ -38,6 +39,14 @@ pub struct Running {
     /// What it writes; with a terminal everything arrives as standard output.
     pub output: EngineStream<Output>,
     /// What it reads. Shutting it down is its end of file.
+    pub input: Pin<Box<dyn AsyncWrite + Send>>,
+}
+
+/// The streams of a container's main process.
+pub struct Attached {
+    /// What it writes from now on; it ends with the container's run.
+    pub output: EngineStream<Output>,
+    /// What it reads. When this goes away the process's input stays open for whoever attaches next.
     pub input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
@@ -67,6 +76,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn rename_container(&self, id: &str, name: &str) -> Result<(), EngineError>;
     /// Waits until a container's main process ends and gives its exit status.
     async fn wait_container(&self, id: &str) -> Result<i64, EngineError>;
+    /// Attaches to the main process of a container, which need not run yet; nothing that was written before is told.
+    async fn attach(&self, id: &str) -> Result<Attached, EngineError>;
     /// Output of the main process: the last `tail` lines (all when `None`), then what comes when `follow`.
     async fn logs(&self, id: &str, tail: Option<u32>, follow: bool) -> Result<EngineStream<Output>, EngineError>;
     /// Readings about once a second, the first after about two, until the container ends.
@@ -93,8 +104,13 @@ pub trait Engine: Send + Sync + 'static {
     async fn pull_image(&self, reference: &str) -> Result<EngineStream<String>, EngineError>;
     /// Builds an image; the stream gives the lines of the build and ends when it is there.
     async fn build_image(&self, spec: &BuildSpec) -> Result<EngineStream<String>, EngineError>;
-    /// Makes an image of one layer from a tar stream of a root filesystem.
-    async fn import_image(&self, reference: &str, tar: ByteStream) -> Result<(), EngineError>;
+    /// Makes an image of one layer, with these labels, from a tar stream of a root filesystem.
+    async fn import_image(
+        &self,
+        reference: &str,
+        labels: &[(String, String)],
+        tar: ByteStream,
+    ) -> Result<(), EngineError>;
     /// Removes an image; one that is gone already is fine, one in use is [`EngineError::Conflict`].
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError>;
 
@@ -104,6 +120,20 @@ pub trait Engine: Send + Sync + 'static {
     async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeDetail>, EngineError>;
     /// Removes a volume; one that is gone already is fine, one in use is [`EngineError::Conflict`].
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError>;
+
+    /// Makes a network and gives its id. A taken name is [`EngineError::Conflict`], taken addresses are
+    /// [`EngineError::Overlap`].
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError>;
+    /// One network by id or name.
+    async fn inspect_network(&self, name: &str) -> Result<NetworkDetail, EngineError>;
+    /// Networks that carry all of `labels`.
+    async fn list_networks(&self, labels: &[String]) -> Result<Vec<NetworkDetail>, EngineError>;
+    /// Puts a container, which need not run, on a further network. One that is on it already is fine.
+    async fn connect_network(&self, network: &str, container: &str, ipv4: Option<Ipv4Addr>) -> Result<(), EngineError>;
+    /// Takes a container, running or not, off a network. One that is not on it is fine.
+    async fn disconnect_network(&self, network: &str, container: &str) -> Result<(), EngineError>;
+    /// Removes a network; one that is gone already is fine, one with running containers is [`EngineError::Conflict`].
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError>;
 
     /// Changes of containers that carry all of `labels`, from now until dropped.
     async fn events(&self, labels: &[String]) -> Result<EngineStream<EngineEvent>, EngineError>;

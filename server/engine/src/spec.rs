@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use bytes::Bytes;
 
@@ -123,6 +124,17 @@ pub struct ContainerDetail {
     pub pids: u32,
     /// Limit of open files; 0 for none.
     pub nofile: u32,
+    /// Networks it is on, by name. One that does not run is on them when it starts.
+    pub networks: Vec<Attachment>,
+}
+
+/// A container's place on a network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attachment {
+    /// Name of the network.
+    pub network: String,
+    /// Its address there: the one it has, or the one it asked for and gets when it starts.
+    pub ipv4: Option<Ipv4Addr>,
 }
 
 /// What is mounted into a container.
@@ -160,14 +172,20 @@ pub enum Mount {
 }
 
 /// What network a container has.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub enum NetworkMode {
     /// The engine's default.
     Default,
     /// None.
+    #[default]
     None,
-    /// A named network.
-    Named(String),
+    /// A named network. Whether it is there is looked at when the container starts.
+    Named {
+        /// Name.
+        name: String,
+        /// Address there; the engine chooses one when `None`.
+        ipv4: Option<Ipv4Addr>,
+    },
 }
 
 /// How the engine checks a container's health by itself.
@@ -183,9 +201,9 @@ pub struct HealthSpec {
     pub retries: u32,
 }
 
-/// A container to make. What is not said here is always the same: no capabilities, no new privileges, an init
-/// process, no privileged mode, no devices, and the image's entry point replaced by `command`.
-#[derive(Debug, Clone, PartialEq)]
+/// A container to make. What is not said here is always the same: no new privileges, no privileged mode, no devices, no
+/// capabilities but those that are named, and the image's entry point replaced by `command`.
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ContainerSpec {
     /// Name.
     pub name: String,
@@ -215,8 +233,56 @@ pub struct ContainerSpec {
     pub nofile: u32,
     /// Network.
     pub network: NetworkMode,
+    /// Name servers; the engine's own when empty.
+    pub dns: Vec<Ipv4Addr>,
     /// Health check; `None` switches off the image's own.
     pub health: Option<HealthSpec>,
+    /// Capabilities it begins with, for example `NET_ADMIN`; all others are taken away.
+    pub capabilities: Vec<String>,
+    /// Kernel settings of its own namespaces.
+    pub sysctls: BTreeMap<String, String>,
+    /// Whether its root file system cannot be written.
+    pub read_only_root: bool,
+    /// Whether the main process has an input that stays open whoever attaches and leaves.
+    pub open_stdin: bool,
+    /// Whether the main process is the first process itself, without the engine's init above it.
+    pub without_init: bool,
+    /// Whether the engine keeps nothing of what the main process prints.
+    pub without_log: bool,
+}
+
+/// A network to make.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkSpec {
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
+    /// Whether it leads nowhere: only its own containers can be reached.
+    pub internal: bool,
+    /// Its addresses, for example `198.18.4.0/22`; the engine chooses when `None`.
+    pub subnet: Option<String>,
+    /// Options of the engine's bridge driver.
+    pub options: BTreeMap<String, String>,
+}
+
+/// A network.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct NetworkDetail {
+    /// 64 hexadecimal digits.
+    pub id: String,
+    /// Name.
+    pub name: String,
+    /// Labels.
+    pub labels: HashMap<String, String>,
+    /// Whether it leads nowhere.
+    pub internal: bool,
+    /// Its addresses.
+    pub subnet: Option<String>,
+    /// Options of its driver.
+    pub options: HashMap<String, String>,
+    /// Running containers that are on it, by id, with their addresses; empty in lists.
+    pub members: BTreeMap<String, Option<Ipv4Addr>>,
 }
 
 /// A command to start in a container.

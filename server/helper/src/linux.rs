@@ -6,6 +6,7 @@ mod health;
 mod keep;
 mod manifest;
 mod probe;
+mod reach;
 mod root;
 mod seal;
 mod session_dir;
@@ -33,6 +34,9 @@ usage: boxwood-helper COMMAND
   exec -- COMMAND [ARGS]              run a command with the environment a session gets
   health [--workspace DIR] [--min-free-mib N] [--timeout-seconds N]
                                       check the sandbox, JSON on stdout, exit 1 when unhealthy
+  reach --gateway ADDRESS --subnet BLOCK --name NAME
+                                      check that nothing but the gateway can be reached, JSON on stdout, exit 1 when
+                                      something else can or the gateway does not answer
   image-healthcheck                   health of $BOXWOOD_WORKSPACE, else of the working directory
   seal [--root DIR]                   write manifest.json for a runtime volume
   verify [--root DIR]                 compare a runtime volume with its manifest.json, exit 1 on a difference
@@ -71,6 +75,7 @@ fn dispatch(called_as: &OsString, args: Vec<OsString>) -> Result<ExitCode, Error
         Some("health") => health::run(&root, rest),
         Some("image-healthcheck") => health::run_for_image(&root, &rest),
         Some("keep") => keep::run(&root, rest),
+        Some("reach") => reach::run(rest),
         Some("seal") => seal::run(&root, rest),
         Some("supervise") => supervise::run(rest),
         Some("verify") => verify::run(&root, rest),

@@ -127,7 +127,7 @@ pub struct SandboxConfig {
     /// What the sandbox may reach when its network is `gateway`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub egress: Option<EgressConfig>,
-    /// Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`.
+    /// Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`. Beside `.env`, `.env.local` and `.env.*.local`, and everywhere `.ssh`, `.aws`, `.gnupg`, `.netrc`, `.git-credentials`, `id_rsa` and `id_ed25519`, which are always masked; `!` in front lifts one, the last that fits decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked_paths: Option<Vec<String>>,
     /// Further arguments for Claude Code inside.

@@ -116,7 +116,8 @@ pub struct Status {
 pub enum Tell {
     /// It runs and has no policy yet, or someone attached again.
     Ready(Status),
-    /// Something was decided. The same again within a second only raises the count of the next.
+    /// Something was decided. The same again within a second only raises the count of the next. Told again under the same
+    /// number when connections that it let pass have ended: then with the bytes they moved, in place of the one before.
     Decided(EgressDecision),
     /// A connection waits, or one more, or until later.
     Asking(EgressAsk),

@@ -23,7 +23,7 @@ macro_rules! declarations {
 }
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
-    use {catalog::*, config::*, crate::egress::*, error::*, event::*, operation::*, params::*, sandbox::*};
+    use {crate::egress::*, catalog::*, config::*, error::*, event::*, operation::*, params::*, sandbox::*};
     declarations!(
         cfg,
         Empty,

@@ -87,19 +87,8 @@ export class Conversation {
   /** Removes what the conversation made, also when it broke off. */
   async clear() {
     await this.#server.close();
-    await this.#removeLayers();
     const problems = await this.bed.clear();
     if (problems.length > 0) throw new AggregateError(problems, "not everything could be cleared away");
-  }
-
-  /** What a build that fails leaves in the engine, newest first. One that has a name, or that another uses, stays. */
-  async #removeLayers() {
-    const lines = this.messages.map(({ message }) => message.params?.text ?? "");
-    const layers = lines.flatMap((text) => / ---> ([0-9a-f]{12})$/.exec(text)?.[1] ?? []);
-    for (const layer of layers.reverse()) {
-      const { stdout } = await this.bed.docker("image", "inspect", "--format", "{{json .RepoTags}}", layer).catch(() => ({ stdout: "null" }));
-      if (stdout === "[]") await this.bed.docker("image", "rm", layer).catch(() => {});
-    }
   }
 }
 

@@ -57,6 +57,12 @@ pub fn images(filter: &str) -> Vec<String> {
     lines(&docker(["image", "ls", "--quiet", "--no-trunc", "--filter", filter, "--filter", "dangling=false"]))
 }
 
+/// Ids of all images that fit a filter, also of those that only others are built upon.
+#[must_use]
+pub fn all_images(filter: &str) -> Vec<String> {
+    lines(&docker(["image", "ls", "--all", "--quiet", "--no-trunc", "--filter", filter]))
+}
+
 /// The address at which containers on the default network reach this machine: their default route.
 ///
 /// # Panics

@@ -1,6 +1,8 @@
 //! A gate between the product and the real engine: every byte passes through it, and the test can hold a request or its
-//! answer, or take the engine away and give it back. So "in the middle of" is a moment that a test can choose.
+//! answer, or take the engine away and give it back. So "in the middle of" is a moment that a test can choose. It can also
+//! give things other names, so that what a machine has can be missing, or made, without being touched.
 
+use std::borrow::Cow;
 use std::io::{Read as _, Write as _};
 use std::net::Shutdown;
 use std::os::unix::net::{UnixListener, UnixStream};
@@ -12,8 +14,8 @@ use std::time::Duration;
 use crate::docker::docker;
 use crate::world::World;
 
-/// How long a request may take to arrive at the gate.
-const ARRIVAL: Duration = Duration::from_secs(120);
+/// How long a request may take to arrive at the gate; much may have to be made before it.
+const ARRIVAL: Duration = Duration::from_secs(240);
 
 /// Which side of the engine's work a request is held on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +45,7 @@ struct State {
     rule: Option<(String, String, Moment)>,
     is_held: bool,
     open: Vec<UnixStream>,
+    names: Vec<(String, String)>,
 }
 
 impl Gate {
@@ -101,6 +104,11 @@ impl Gate {
         state.is_held = false;
     }
 
+    /// Lets the engine hear another name wherever a request's line has this one.
+    pub fn rename(&self, name: &str, other: &str) {
+        self.shared.lock().names.push((name.to_owned(), other.to_owned()));
+    }
+
     /// Waits until the request is held.
     ///
     /// # Panics
@@ -151,6 +159,19 @@ impl Shared {
         (line.starts_with(method.as_str()) && line.contains(path.as_str())).then_some(*moment)
     }
 
+    /// The bytes as the engine is to have them. A client writes a request's line in one piece with what follows, so it
+    /// stands at the beginning or not at all.
+    fn renamed<'a>(&self, bytes: &'a [u8]) -> Cow<'a, [u8]> {
+        let state = self.lock();
+        let end = bytes.windows(2).position(|pair| pair == b"\r\n").unwrap_or_default();
+        let Ok(line) = std::str::from_utf8(&bytes[..end]) else { return bytes.into() };
+        if state.names.is_empty() || !line.ends_with(" HTTP/1.1") {
+            return bytes.into();
+        }
+        let line = state.names.iter().fold(line.to_owned(), |line, (name, other)| line.replace(name, other));
+        [line.as_bytes(), &bytes[end..]].concat().into()
+    }
+
     fn pass(self: &Arc<Self>, client: UnixStream) {
         let Ok(engine) = UnixStream::connect(&self.engine) else { return };
         let (Ok(mut from_engine), Ok(to_client)) = (engine.try_clone(), client.try_clone()) else { return };
@@ -158,27 +179,30 @@ impl Shared {
         let is_answer_held = Arc::new(AtomicBool::new(false));
         let (shared, held) = (Arc::clone(self), Arc::clone(&is_answer_held));
         std::thread::spawn(move || {
-            copy(&mut from_engine, to_client, |_| {
+            copy(&mut from_engine, to_client, |bytes| {
                 if held.swap(false, Ordering::SeqCst) {
                     shared.wait();
                 }
+                bytes.into()
             });
         });
         let mut client = client;
-        copy(&mut client, engine, |bytes| match self.rule_for(bytes) {
-            Some(Moment::Before) => self.wait(),
-            Some(Moment::After) => is_answer_held.store(true, Ordering::SeqCst),
-            None => {}
+        copy(&mut client, engine, |bytes| {
+            match self.rule_for(bytes) {
+                Some(Moment::Before) => self.wait(),
+                Some(Moment::After) => is_answer_held.store(true, Ordering::SeqCst),
+                None => {}
+            }
+            self.renamed(bytes)
         });
     }
 }
 
 /// Copies until one side ends, and passes that end on.
-fn copy(from: &mut UnixStream, mut to: UnixStream, mut look: impl FnMut(&[u8])) {
+fn copy(from: &mut UnixStream, mut to: UnixStream, mut look: impl FnMut(&[u8]) -> Cow<'_, [u8]>) {
     let mut buffer = [0; 64 * 1024];
     while let Ok(length @ 1..) = from.read(&mut buffer) {
-        look(&buffer[..length]);
-        if to.write_all(&buffer[..length]).is_err() {
+        if to.write_all(&look(&buffer[..length])).is_err() {
             break;
         }
     }

@@ -2,8 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-/// Longest wait for something that takes moments on an idle machine; the tests also run on busy ones.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+/// Longest wait for something that takes moments on an idle machine, or as long as the engine waits before it looks at
+/// a container's health; the tests also run on busy ones.
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Asks again until there is an answer.
 ///

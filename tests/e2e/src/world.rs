@@ -96,8 +96,10 @@ impl World {
         set("BOXWOOD_RUNTIME_DIR", path.join("run"));
         set("BOXWOOD_CONFIG_DIR", path.join("config"));
         set("BOXWOOD_CACHE_DIR", cache);
-        if let Some(helper) = std::env::var_os("BOXWOOD_HELPER") {
-            set("BOXWOOD_HELPER", helper.into());
+        for name in ["BOXWOOD_HELPER", "BOXWOOD_GATEWAY"] {
+            if let Some(program) = std::env::var_os(name) {
+                set(name, program.into());
+            }
         }
         // Where the person's own settings lead to the engine and to packages, they lead there from here too.
         if std::env::var_os("DOCKER_CONFIG").is_none() && own_home.join(".docker").is_dir() {
@@ -159,6 +161,16 @@ impl World {
         let target = self.project.join(path);
         fs::create_dir_all(target.parent().expect("inside the project")).expect("a directory");
         fs::write(target, contents).expect("a file");
+    }
+
+    /// Writes the person's own settings, all at once, so that a daemon that looks meanwhile sees the old or the new ones.
+    ///
+    /// # Panics
+    /// When they cannot be written.
+    pub fn configure(&self, settings: &serde_json::Value) {
+        let (file, new) = (self.root().join("config/sandbox.jsonc"), self.root().join("config/new"));
+        fs::write(&new, settings.to_string()).expect("written");
+        fs::rename(new, file).expect("renamed");
     }
 
     /// A call of the program in the project, which stays uncalled until it is run.

@@ -26,6 +26,20 @@ export async function packagedExtension() {
   return path.join(EXTENSION, newest.name);
 }
 
+/** Name of the imitated Messages API for sandboxes that reach nothing but names. */
+const MODEL = "model.test";
+
+/** The person's own file: a gateway that lets Claude reach the imitated API, and beside that the given policy. */
+async function writePolicy(folder, { hosts = {}, rules = [], ...policy }, { address, port }) {
+  const egress = {
+    ...policy,
+    hosts: { ...hosts, [MODEL]: address },
+    rules: [...rules, { host: MODEL, ports: [port], action: "allow", private: true }],
+  };
+  await mkdir(folder, { recursive: true });
+  await writeFile(path.join(folder, "sandbox.jsonc"), JSON.stringify({ network: "gateway", egress }));
+}
+
 export class Bed {
   #projects = [];
 
@@ -39,15 +53,18 @@ export class Bed {
   }
 
   /**
-   * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object}} options
-   *   answers: see messages-api.mjs; the others as in Editor.start
+   * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object, policy?: (host: string) => object}} options
+   *   answers: see messages-api.mjs; policy: the network policy of the person's own file, given an address of this
+   *   machine, for sandboxes behind a gateway; the others as in Editor.start
    */
-  static async start({ env = {}, hasEngine = true, answers, ...options } = {}) {
+  static async start({ env = {}, hasEngine = true, answers, policy, ...options } = {}) {
     const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
     const requests = [];
     const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, answers, onRequest: (entry) => requests.push(entry) });
     try {
       const address = hasEngine ? await hostAddress() : "127.0.0.1";
+      const config = path.join(root, "boxwood-config");
+      if (policy) await writePolicy(config, policy(address), { address, port: api.port });
       const editor = await Editor.start({
         ...options,
         root,
@@ -55,10 +72,10 @@ export class Bed {
         env: {
           BOXWOOD_STATE_DIR: path.join(root, "state"),
           BOXWOOD_RUNTIME_DIR: path.join(root, "runtime"),
-          BOXWOOD_CONFIG_DIR: path.join(root, "boxwood-config"),
+          BOXWOOD_CONFIG_DIR: config,
           // Shared by all runs: what is in it was downloaded and is checked by digest.
           BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(testbedCache(), "boxwood"),
-          ANTHROPIC_BASE_URL: `http://${address}:${api.port}`,
+          ANTHROPIC_BASE_URL: `http://${policy ? MODEL : address}:${api.port}`,
           ANTHROPIC_API_KEY: API_KEY,
           ...env,
         },
@@ -102,7 +119,7 @@ export class Bed {
     await until("the bed's processes to end", () => findProcesses(this.marker, () => true).length === 0, { timeout: 10_000 }).catch(async () => {
       for (const pid of findProcesses(this.marker, () => true).filter(isAlive)) await kill(pid);
     });
-    for (const project of this.#projects) await removeAllOf(project);
+    await removeAllOf(this.#projects);
     await this.api.close();
     await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }

@@ -12,7 +12,7 @@ export async function docker(...args) {
 /** Ids of all containers of a project, running or not. */
 export async function containersOf(project) {
   const ids = await docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=dev.boxwood.project=${project}`);
-  return ids === "" ? [] : ids.split("\n");
+  return lines(ids);
 }
 
 /** The one container of a project; an error when there are several or none. */
@@ -35,6 +35,19 @@ export async function hostAddress() {
   return Gateway ?? Subnet.replace(/\.\d+\/\d+$/, ".1");
 }
 
-export async function removeAllOf(project) {
-  for (const container of await containersOf(project)) await docker("rm", "--force", "--volumes", container);
+/** Removes the containers of projects, and what their installations of Boxwood made for them: gateways and networks. */
+export async function removeAllOf(projects) {
+  const containers = (await Promise.all(projects.map(containersOf))).flat();
+  const label = (container) => docker("inspect", "--format", '{{index .Config.Labels "dev.boxwood.installation"}}', container);
+  const installations = new Set(await Promise.all(containers.map(label)));
+  for (const container of containers) await docker("rm", "--force", "--volumes", container);
+  for (const installation of installations) {
+    const filter = ["--quiet", "--filter", `label=dev.boxwood.installation=${installation}`];
+    for (const id of lines(await docker("ps", "--all", ...filter, "--filter", "label=dev.boxwood.role=gateway"))) await docker("rm", "--force", id);
+    for (const id of lines(await docker("network", "ls", ...filter))) await docker("network", "rm", id);
+  }
+}
+
+function lines(text) {
+  return text === "" ? [] : text.split("\n");
 }

@@ -222,8 +222,21 @@ export class Window {
   /** The inline action of a row in the side bar. */
   async treeAction(row, action) {
     const line = this.page.locator(".sidebar .monaco-list-row").filter({ hasText: row }).first();
-    await line.hover();
-    await line.locator(`.action-label[aria-label^="${action}"]`).first().click();
+    const button = line.locator(`.action-label[aria-label^="${action}"]`).first();
+    const deadline = performance.now() + SOON;
+    // A row that moves away under the pointer hides its actions, and is pointed at again.
+    for (;;) {
+      await line.hover();
+      const isClicked = await button.click({ timeout: 1_000 }).then(() => true, () => false);
+      if (isClicked) return;
+      if (performance.now() > deadline) throw new Error(`the row ${row} has no action "${action}"`);
+    }
+  }
+
+  /** Unfolds a row of the side bar that is folded. */
+  async treeUnfold(row) {
+    const line = this.page.locator(".sidebar .monaco-list-row").filter({ hasText: row }).first();
+    if ((await line.getAttribute("aria-expanded")) === "false") await line.click();
   }
 
   terminal(pattern, options) {
@@ -232,6 +245,8 @@ export class Window {
 
   async type(text) {
     await this.page.locator(".terminal-wrapper.active .xterm").first().click();
+    // A palette that has just closed gives the focus back to where it was, perhaps after the click.
+    await this.page.waitForFunction(() => document.activeElement?.matches(".terminal-wrapper.active .xterm-helper-textarea"));
     await this.page.keyboard.type(text, { delay: 10 });
   }
 

@@ -51,6 +51,26 @@ fn what_follows_two_dashes_is_never_a_flag_of_ours() {
     assert_eq!((start.claude_args, start.directory), (words("--model opus"), Some("/p".into())));
 }
 
+#[test]
+fn every_line_of_a_verb_is_taken_with_the_shared_flags() {
+    let lines = [
+        "egress policy --presets",
+        "egress log shop -f -b -n 5",
+        "egress test github.com:22 shop --method GET --path /x",
+        "egress allow *.example.com shop --for-session",
+        "egress deny a.example --once",
+        "egress forget * shop",
+        "egress ask -f",
+        "egress bypass 10m",
+        "egress bypass off shop",
+        "start --network gateway --allow a.example --allow b.example:22 --deny c.example --preset npm",
+    ];
+    for line in lines {
+        let shared = format!("{line} --json --session other --project /p");
+        assert!(parse(&shared).is_ok(), "{shared}");
+    }
+}
+
 fn words(line: &str) -> Vec<String> {
     line.split_whitespace().map(str::to_owned).collect()
 }
@@ -66,6 +86,9 @@ fn what_makes_no_sense_is_refused() {
     check("start --variant huge", ErrorKind::ValueValidation);
     check("start --network half", ErrorKind::ValueValidation);
     check("logs -n 10001", ErrorKind::ValueValidation);
+    check("egress allow a.example --for-session --once", ErrorKind::ArgumentConflict);
+    check("egress bypass 2h", ErrorKind::ValueValidation);
+    check("egress log -n 1001", ErrorKind::ValueValidation);
     check("stats --operations --follow", ErrorKind::ArgumentConflict);
     check("inspect --config shop", ErrorKind::ArgumentConflict);
     check("daemon --ready-fd 7", ErrorKind::ValueValidation);

@@ -181,9 +181,11 @@ pub(crate) fn failed(what: &str, error: &EngineError) -> RpcError {
         EngineError::TooOld { .. } => ErrorCode::EngineTooOld,
         EngineError::NoSpace(_) => ErrorCode::DiskFull,
         EngineError::NotFound(_) => ErrorCode::SandboxNotFound,
-        EngineError::Conflict(_) | EngineError::Image(_) | EngineError::Failed { .. } | EngineError::Broken(_) => {
-            ErrorCode::EngineFailed
-        }
+        EngineError::Conflict(_)
+        | EngineError::Overlap(_)
+        | EngineError::Image(_)
+        | EngineError::Failed { .. }
+        | EngineError::Broken(_) => ErrorCode::EngineFailed,
     };
     RpcError::new(code, format!("failed to {what}")).caused_by(error)
 }

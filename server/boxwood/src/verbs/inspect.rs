@@ -3,16 +3,17 @@
 use boxwood_protocol::config::{ConfigReport, ConfigSource, Lifetime};
 use boxwood_protocol::contract::{GetConfig, Inspect};
 use boxwood_protocol::params::ProjectParams;
-use boxwood_protocol::sandbox::{Enforcement, SandboxDetail};
+use boxwood_protocol::sandbox::SandboxDetail;
 use jiff::Timestamp;
 use serde_json::Value;
 
 use super::Outcome;
+use super::egress::{bypass_words, enforcement};
 use super::list::{health, state};
 use crate::args::InspectArguments;
 use crate::context::Context;
 use crate::output::table::{Cell, fields, one_line};
-use crate::output::units::{age, size};
+use crate::output::units::{age, count, size};
 use crate::output::{Paint, Style};
 
 pub(super) async fn inspect(arguments: InspectArguments, context: &Context) -> Outcome {
@@ -38,37 +39,44 @@ fn words(detail: &SandboxDetail, paint: Paint, now: Timestamp) -> String {
         Lifetime::Persistent => "kept until removed",
         Lifetime::Ephemeral => "removed when Claude ends",
     };
-    let enforcement = match sandbox.enforcement {
-        Enforcement::Outside => Cell::styled(Style::Good, "enforced outside"),
-        Enforcement::Inside => Cell::styled(Style::Warning, "enforced inside"),
-        Enforcement::Off => Cell::styled(Style::Warning, "off: the network is open"),
-    };
     let image = match detail.variant {
         Some(variant) => format!("{} ({})", sandbox.image, variant.as_str()),
         None => sandbox.image.clone(),
     };
-    let mut text = fields(
-        paint,
-        &[
-            ("sandbox", Cell::styled(Style::Head, &sandbox.id)),
-            ("state", state(sandbox.state)),
-            ("health", health(sandbox)),
-            ("project", (&sandbox.project).into()),
-            ("session", (&sandbox.session).into()),
-            ("lifetime", lifetime.into()),
-            ("network policy", enforcement),
-            ("image", image.into()),
-            ("claude", (&sandbox.claude_version).into()),
-            ("container", (&sandbox.container).into()),
-            ("made", format!("{} ago", age(&sandbox.created_at, now)).into()),
-            ("runs as", (&detail.user).into()),
-            ("memory", size(limits.memory_bytes).into()),
-            ("processors", cpus.into()),
-            ("processes", limits.pids.to_string().into()),
-            ("open files", limits.nofile.to_string().into()),
-            ("kept in", (&detail.state_directory).into()),
-        ],
-    );
+    let mut pairs = vec![
+        ("sandbox", Cell::styled(Style::Head, &sandbox.id)),
+        ("state", state(sandbox.state)),
+        ("health", health(sandbox)),
+        ("project", (&sandbox.project).into()),
+        ("session", (&sandbox.session).into()),
+        ("lifetime", lifetime.into()),
+        ("network policy", enforcement(sandbox.enforcement)),
+    ];
+    if let Some(alarm) = &sandbox.alarm {
+        pairs.push(("alarm", Cell::styled(Style::Bad, alarm)));
+    }
+    if let Some(until_ms) = sandbox.bypass_until_ms {
+        pairs.push(("bypass", bypass_words(until_ms, now)));
+    }
+    if sandbox.blocked > 0 {
+        pairs.push((
+            "refused",
+            count(usize::try_from(sandbox.blocked).unwrap_or(usize::MAX), "connection", "connections").into(),
+        ));
+    }
+    pairs.extend([
+        ("image", image.into()),
+        ("claude", (&sandbox.claude_version).into()),
+        ("container", (&sandbox.container).into()),
+        ("made", format!("{} ago", age(&sandbox.created_at, now)).into()),
+        ("runs as", (&detail.user).into()),
+        ("memory", size(limits.memory_bytes).into()),
+        ("processors", cpus.into()),
+        ("processes", limits.pids.to_string().into()),
+        ("open files", limits.nofile.to_string().into()),
+        ("kept in", (&detail.state_directory).into()),
+    ]);
+    let mut text = fields(paint, &pairs);
     text.push_str("\nmounts\n");
     for mount in &detail.mounts {
         let mode = if mount.is_read_only { "read-only" } else { "writable " };

@@ -2,7 +2,7 @@
 
 use boxwood_protocol::contract::List;
 use boxwood_protocol::params::SandboxFilter;
-use boxwood_protocol::sandbox::{Health, SandboxInfo, SandboxState};
+use boxwood_protocol::sandbox::{Enforcement, Health, SandboxInfo, SandboxState};
 use jiff::Timestamp;
 
 use super::Outcome;
@@ -40,13 +40,14 @@ fn words(sandboxes: &[SandboxInfo], paint: Paint, now: Timestamp) -> String {
                 Cell::styled(Style::Head, &sandbox.id),
                 state(sandbox.state),
                 health(sandbox),
+                network(sandbox),
                 age(&sandbox.created_at, now).into(),
                 image.into(),
                 (&sandbox.project).into(),
             ]
         })
         .collect();
-    table(paint, &["SANDBOX", "STATE", "HEALTH", "AGE", "IMAGE", "PROJECT"], &rows)
+    table(paint, &["SANDBOX", "STATE", "HEALTH", "NETWORK", "AGE", "IMAGE", "PROJECT"], &rows)
 }
 
 /// A state in words.
@@ -75,10 +76,33 @@ pub(super) fn health(sandbox: &SandboxInfo) -> Cell {
     }
 }
 
+/// Where the network policy of a running sandbox is enforced, and what there is to know of it.
+fn network(sandbox: &SandboxInfo) -> Cell {
+    if sandbox.state != SandboxState::Running {
+        return Cell::styled(Style::Dim, "-");
+    }
+    let (style, word) = match sandbox.enforcement {
+        Enforcement::Outside => (Style::Good, "outside"),
+        Enforcement::Inside => (Style::Warning, "inside"),
+        Enforcement::Off => (Style::Warning, "open"),
+    };
+    let mut text = word.to_owned();
+    if sandbox.blocked > 0 {
+        text.push_str(&format!(", {} blocked", sandbox.blocked));
+    }
+    if sandbox.bypass_until_ms.is_some() {
+        text.push_str(", bypassed");
+    }
+    match (&sandbox.alarm, sandbox.bypass_until_ms) {
+        (Some(_), _) => Cell::styled(Style::Bad, format!("{text}, ALARM")),
+        (None, Some(_)) => Cell::styled(Style::Warning, text),
+        (None, None) => Cell::styled(style, text),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use boxwood_protocol::config::Lifetime;
-    use boxwood_protocol::sandbox::Enforcement;
 
     use super::*;
 
@@ -114,10 +138,24 @@ mod tests {
             sandbox("b-00000000", SandboxState::Stopped, Health::None, None),
         ];
         insta::assert_snapshot!(words(&sandboxes, Paint::new(false), now), @r"
-        SANDBOX        STATE    HEALTH                     AGE  IMAGE                      PROJECT
-        shop-0a1b2c3d  running  healthy                    3 h  boxwood/slim:1             /home/u/shop-0a1b2c3d\nproject
-        a-ffffffff     failed   killed for want of memory  3 h  boxwood/slim:1             /home/u/a-ffffffff\nproject
-        b-00000000     stopped  -                          3 h  boxwood/slim:1 (outdated)  /home/u/b-00000000\nproject
+        SANDBOX        STATE    HEALTH                     NETWORK  AGE  IMAGE                      PROJECT
+        shop-0a1b2c3d  running  healthy                    open     3 h  boxwood/slim:1             /home/u/shop-0a1b2c3d\nproject
+        a-ffffffff     failed   killed for want of memory  -        3 h  boxwood/slim:1             /home/u/a-ffffffff\nproject
+        b-00000000     stopped  -                          -        3 h  boxwood/slim:1 (outdated)  /home/u/b-00000000\nproject
         ");
+    }
+
+    #[test]
+    fn a_network_is_told_in_a_word_or_two() {
+        let check = |alarm: Option<&str>, blocked: u64, bypass: Option<u64>, expected: &str| {
+            let mut sandbox = sandbox("a", SandboxState::Running, Health::Healthy, None);
+            sandbox.enforcement = Enforcement::Outside;
+            (sandbox.alarm, sandbox.blocked, sandbox.bypass_until_ms) = (alarm.map(str::to_owned), blocked, bypass);
+            let text = table(Paint::new(false), &[], &[vec![network(&sandbox)]]);
+            assert_eq!(text.trim(), expected);
+        };
+        check(None, 0, None, "outside");
+        check(None, 12, None, "outside, 12 blocked");
+        check(Some("no answer"), 1, Some(5), "outside, 1 blocked, bypassed, ALARM");
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod daemon;
 pub(crate) mod doctor;
+pub(crate) mod egress;
 pub(crate) mod exec;
 pub(crate) mod image;
 pub(crate) mod inspect;
@@ -40,6 +41,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::CleanupAll(arguments) => prune::cleanup_all(&arguments, context).await,
         Verb::Image(verb) => image::image(verb, context).await,
         Verb::Template(verb) => template::template(verb, context).await,
+        Verb::Egress(verb) => egress::egress(verb, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,
         Verb::Completions { shell } => completions(shell, context),

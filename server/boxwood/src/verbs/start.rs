@@ -6,6 +6,7 @@ use boxwood_protocol::contract::{ApproveConfig, Ensure, GetConfig};
 use boxwood_protocol::params::{
     AttachParams, EnsureAction, EnsureParams, EnsureResult, ExecParams, ProjectParams, SandboxRef,
 };
+use boxwood_protocol::sandbox::Enforcement;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::{Outcome, exec};
@@ -138,6 +139,20 @@ pub(super) fn words(result: &EnsureResult, paint: Paint) -> String {
         EnsureAction::Recreated => "Made anew:",
     };
     let mut text = format!("{} sandbox {}", paint.paint(Style::Good, done), paint.paint(Style::Head, &sandbox.id));
+    match (&sandbox.alarm, sandbox.enforcement) {
+        (Some(alarm), _) => {
+            let head = paint.paint(Style::Bad, "Network:");
+            text.push_str(&format!("\n{head} {}", one_line(alarm)));
+        }
+        (None, Enforcement::Outside | Enforcement::Inside) => {
+            text.push_str("\nIts network is what the policy allows: 'boxwood egress policy' shows it.");
+        }
+        (None, Enforcement::Off) => {}
+    }
+    if sandbox.bypass_until_ms.is_some() {
+        let head = paint.paint(Style::Warning, "Network:");
+        text.push_str(&format!("\n{head} everything is let through at present; 'boxwood egress bypass off' ends it."));
+    }
     if sandbox.is_outdated {
         text.push_str("\nIts configuration has changed since; 'boxwood refresh' applies it.");
     }

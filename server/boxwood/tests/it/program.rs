@@ -109,6 +109,35 @@ fn clients_at_once_share_one_daemon() {
 }
 
 #[test]
+fn a_project_has_a_network_policy_before_it_has_a_sandbox() {
+    let home = Home::new();
+    let project = home.directory.path().join("shop");
+    std::fs::create_dir(&project).expect("a project");
+    let run = |arguments: &[&str]| home.command(arguments).current_dir(&project).output().expect("it runs");
+    let policy: Value = serde_json::from_slice(&run(&["egress", "policy", "--json"]).stdout).expect("JSON");
+    assert_eq!((&policy["enforcement"], &policy["default"]), (&json!("off"), &json!("ask")));
+    let verdict = run(&["egress", "test", "new.example:8443"]);
+    assert_eq!(verdict.status.code(), Some(0), "{}", text(&verdict.stderr));
+    assert!(text(&verdict.stdout).starts_with("held"), "{}", text(&verdict.stdout));
+
+    assert_eq!(text(&run(&["egress", "deny", "new.example"]).stdout), "new.example is refused in this project.\n");
+    let verdict = run(&["egress", "test", "new.example:8443", "--json"]);
+    let said: Value = serde_json::from_slice(&verdict.stdout).expect("JSON");
+    assert_eq!((verdict.status.code(), &said["layer"]), (Some(1), &json!("remembered")));
+    let shown = run(&["egress", "policy"]);
+    assert!(text(&shown.stdout).contains("this project, decided"), "{}", text(&shown.stdout));
+
+    assert_eq!(run(&["egress", "forget", "new.example"]).status.code(), Some(0));
+    check_error(&run(&["egress", "forget", "new.example", "--json"]), 66, "egress.nothing");
+    check_error(&run(&["egress", "allow", "not a host", "--json"]), 64, "rpc.invalidParams");
+    check_error(&run(&["egress", "allow", "a.example", "--for-session", "--json"]), 69, "sandbox.notRunning");
+    let empty = run(&["egress", "log"]);
+    assert_eq!((empty.status.code(), text(&empty.stdout)), (Some(0), ""));
+    assert!(text(&empty.stderr).contains("Nothing was decided yet"), "{}", text(&empty.stderr));
+    assert!(text(&run(&["egress", "policy", "--presets"]).stdout).contains("claude: "));
+}
+
+#[test]
 fn without_an_engine_errors_say_so_and_have_their_status() {
     let home = Home::new();
     check_error(&home.run(&["list", "--json"]), 69, "engine.unavailable");

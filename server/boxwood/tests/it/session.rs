@@ -90,7 +90,7 @@ fn run_container(host: &str) -> String {
         pids: 0,
         nofile: 0,
         network: NetworkMode::Default,
-        health: None,
+        ..ContainerSpec::default()
     };
     let endpoint = Endpoint::parse(host, "test").expect("endpoint");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("runtime");

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use boxwood_core::identity::Identity;
 use boxwood_core::plan::{self, Step};
-use boxwood_protocol::config::SandboxConfig;
+use boxwood_engine::{Engine, EngineInfo};
+use boxwood_protocol::config::{Network, SandboxConfig};
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{EnsureAction, EnsureParams, EnsureResult, RemoveParams, SandboxRef};
 use boxwood_protocol::sandbox::{SandboxInfo, SandboxState};
@@ -14,7 +15,7 @@ use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::lifecycle::steps::Work;
-use crate::lifecycle::{carry_out, overlay, spec};
+use crate::lifecycle::{carry_out, gateway, overlay, spec};
 use crate::operations::{Handle, Subject};
 use crate::project;
 use crate::registry::Known;
@@ -73,12 +74,12 @@ pub(crate) fn refresh(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Oper
 
 /// Stops a sandbox.
 pub(crate) fn stop(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<OperationStarted> {
-    on_existing(daemon, "stop", target, plan::stop())
+    on_existing(daemon, "stop", target, plan::stop)
 }
 
 /// Stops and starts a sandbox.
 pub(crate) fn restart(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<OperationStarted> {
-    on_existing(daemon, "restart", target, plan::restart())
+    on_existing(daemon, "restart", target, plan::restart)
 }
 
 /// Removes a sandbox.
@@ -95,7 +96,8 @@ pub(crate) fn remove(daemon: &Arc<Daemon>, params: &RemoveParams) -> Result<Oper
     Ok(on_sandbox(daemon, "remove", &identity, !purge, move |handle| async move {
         if let Some(known) = daemon_.registry.get(&identity_.id) {
             let mut work = existing(&daemon_, handle, identity_, &known).await?;
-            carry_out(&mut work, plan::remove(purge)).await?;
+            let steps = plan::remove(gateway::is_used(&known.detail.labels), purge);
+            carry_out(&mut work, steps).await?;
         }
         Ok(boxwood_protocol::params::Empty {})
     }))
@@ -105,7 +107,7 @@ fn on_existing(
     daemon: &Arc<Daemon>,
     kind: &'static str,
     target: &SandboxRef,
-    steps: Vec<Step>,
+    steps: fn(bool) -> Vec<Step>,
 ) -> Result<OperationStarted> {
     let identity = identity_of(&daemon.resolve(target)?);
     let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
@@ -113,7 +115,7 @@ fn on_existing(
         let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
         let mut work = existing(&daemon_, handle, identity_, &known).await?;
         again(&mut work);
-        carry_out(&mut work, steps).await?;
+        carry_out(&mut work, steps(gateway::is_used(&known.detail.labels))).await?;
         look(&work).await
     }))
 }
@@ -133,10 +135,6 @@ fn gone(id: &str) -> RpcError {
     RpcError::new(ErrorCode::SandboxNotFound, format!("the sandbox {id} is gone"))
 }
 
-fn protected(work: &Work) -> Vec<String> {
-    work.settings.as_ref().map(|settings| settings.resolved.protected_paths.clone()).unwrap_or_default()
-}
-
 /// A running sandbox is attached to as it is; what a refresh would change is told.
 fn attach(daemon: &Arc<Daemon>, known: &Known, params: &EnsureParams) -> Result<EnsureResult> {
     let mut warnings = Vec::new();
@@ -144,10 +142,20 @@ fn attach(daemon: &Arc<Daemon>, known: &Known, params: &EnsureParams) -> Result<
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     if request != SandboxConfig::default() && request != made_with {
         warnings.push("it runs with other settings than these; 'boxwood refresh' applies them".to_owned());
+    } else if let Some(difference) = difference(daemon, known, &made_with) {
+        warnings.push(difference);
     } else if daemon.is_outdated(&known.detail) {
         warnings.push("its configuration has changed since it was made; 'boxwood refresh' applies it".to_owned());
     }
     Ok(EnsureResult { sandbox: known.info.clone(), action: EnsureAction::Attached, warnings })
+}
+
+/// What of a project is not mounted in its container as it would be now.
+fn difference(daemon: &Daemon, known: &Known, made_with: &SandboxConfig) -> Option<String> {
+    let settings = settings::load(&daemon.paths, &known.info.project, made_with).ok()?;
+    let workspace = known.detail.labels.get(boxwood_core::labels::WORKSPACE)?;
+    let (wanted, _) = overlay::plan(&known.info.project, &settings.resolved).ok()?;
+    overlay::difference(&overlay::mounted(&known.info.project, workspace, &known.detail.mounts), &wanted)
 }
 
 async fn start_again(
@@ -160,20 +168,25 @@ async fn start_again(
     let mut work = existing(daemon, handle, identity, known).await?;
     work.credentials = params.credentials;
     again(&mut work);
-    carry_out(&mut work, plan::start()).await?;
+    carry_out(&mut work, plan::start(gateway::is_used(&known.detail.labels))).await?;
     let sandbox = look(&work).await?;
     Ok(EnsureResult { sandbox, action: EnsureAction::Started, warnings: work.warnings })
 }
 
-/// Looks at the project of a container that is there. Its mounts are fixed; only those of their sources are made again
-/// that were made before and are missing now.
+/// Looks at the project of a container that is there. Its mounts are fixed: those of their sources that are missing now are
+/// made again, and what it would be made with now is told.
 pub(crate) fn again(work: &mut Work) {
     work.settings = settings::load(&work.daemon.paths, &work.identity.project, &work.request).ok();
-    work.overlays = overlay::survey(&work.identity.project, &protected(work)).0;
-    let missing = overlay::missing(&work.identity.project, &work.overlays);
-    let record = work.daemon.records.get(&work.identity.id);
-    let made = record.map(|record| record.placeholders).unwrap_or_default();
-    work.journal.placeholders = made.into_iter().filter(|path| missing.contains(path)).collect();
+    work.journal.placeholders = overlay::missing(&work.identity.project, &work.overlays);
+    let planned = work.settings.as_ref().map(|settings| overlay::plan(&work.identity.project, &settings.resolved));
+    match planned {
+        Some(Ok((wanted, warnings))) => {
+            work.warnings.extend(warnings);
+            work.warnings.extend(overlay::difference(&work.overlays, &wanted));
+        }
+        Some(Err(problem)) => work.warnings.push(problem.message),
+        None => {}
+    }
 }
 
 async fn make(
@@ -184,11 +197,35 @@ async fn make(
     params: EnsureParams,
 ) -> Result<EnsureResult> {
     let mut work = prepare(daemon, handle, identity, before, params).await?;
-    let steps = if before.is_some() { plan::recreate() } else { plan::create() };
+    let steps = steps_to_make(&work, before);
     carry_out(&mut work, steps).await?;
     let sandbox = look(&work).await?;
     let action = if before.is_some() { EnsureAction::Recreated } else { EnsureAction::Created };
     Ok(EnsureResult { sandbox, action, warnings: work.warnings })
+}
+
+/// Steps that make a container, in the place of the one that is there.
+pub(crate) fn steps_to_make(work: &Work, before: Option<&Known>) -> Vec<Step> {
+    let has_gateway = work.settings.as_ref().is_some_and(|settings| settings.resolved.network == Network::Gateway);
+    match before {
+        Some(known) => plan::recreate(gateway::is_used(&known.detail.labels), has_gateway),
+        None => plan::create(has_gateway),
+    }
+}
+
+/// What there is of a gateway, when the operation is about one.
+async fn survey(
+    daemon: &Arc<Daemon>,
+    engine: &Arc<dyn Engine>,
+    info: &EngineInfo,
+    sandbox: &str,
+    before: bool,
+    after: bool,
+) -> Result<Option<gateway::Before>> {
+    if !before && !after {
+        return Ok(None);
+    }
+    gateway::Site { daemon, engine, info, sandbox }.survey(!before).await.map(Some)
 }
 
 /// What an operation that makes a container holds.
@@ -200,10 +237,12 @@ pub(crate) async fn prepare(
     params: EnsureParams,
 ) -> Result<Work> {
     let made_with = daemon.records.get(&identity.id).map(|record| record.request);
-    let request = params.config.or_else(|| before.and(made_with)).unwrap_or_default();
+    let request = params.config.or_else(|| before.and(made_with.clone())).unwrap_or_default();
     let settings: Settings = settings::load(&daemon.paths, &identity.project, &request)?.approved()?;
     let (engine, info) = daemon.link.engine().await?;
-    let (overlays, unprotected) = overlay::survey(&identity.project, &settings.resolved.protected_paths);
+    let (overlays, warnings) = overlay::plan(&identity.project, &settings.resolved)?;
+    let has_gateway = settings.resolved.network == Network::Gateway;
+    let had_gateway = before.is_some_and(|known| gateway::is_used(&known.detail.labels));
     let journal = Journal {
         trace: handle.id.clone(),
         sandbox: identity.id.clone(),
@@ -214,12 +253,10 @@ pub(crate) async fn prepare(
         placeholders: overlay::missing(&identity.project, &overlays),
         before: before.map(|known| known.detail.id.clone()),
         was_running: before.is_some_and(|known| known.info.state == SandboxState::Running),
+        gateway: survey(daemon, &engine, &info, &identity.id, had_gateway, has_gateway).await?,
+        request: before.and(made_with),
     };
     let workspace = spec::workspace(&identity.project, settings.resolved.workspace_path);
-    let mut warnings = Vec::new();
-    if !unprotected.is_empty() {
-        warnings.push(format!("not protected, because they are links: {}", unprotected.join(", ")));
-    }
     Ok(Work {
         daemon: Arc::clone(daemon),
         engine,
@@ -233,6 +270,7 @@ pub(crate) async fn prepare(
         overlays,
         workspace,
         materials: None,
+        place: None,
         container: None,
         warnings,
         #[cfg(test)]
@@ -245,6 +283,9 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
     let (engine, info) = daemon.link.engine().await?;
     let record = daemon.records.get(&identity.id).unwrap_or_default();
     let label = |key: &str| known.detail.labels.get(key).cloned().unwrap_or_default();
+    let has_gateway = gateway::is_used(&known.detail.labels);
+    let workspace = label(boxwood_core::labels::WORKSPACE);
+    let overlays = overlay::mounted(&identity.project, &workspace, &known.detail.mounts);
     let journal = Journal {
         trace: handle.id.clone(),
         sandbox: identity.id.clone(),
@@ -255,6 +296,8 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         placeholders: Vec::new(),
         before: Some(known.detail.id.clone()),
         was_running: known.info.state == SandboxState::Running,
+        gateway: survey(daemon, &engine, &info, &identity.id, has_gateway, has_gateway).await?,
+        request: None,
     };
     Ok(Work {
         daemon: Arc::clone(daemon),
@@ -262,13 +305,14 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         info,
         handle,
         journal,
-        workspace: label(boxwood_core::labels::WORKSPACE),
+        workspace,
         identity,
         settings: None,
         request: record.request,
         credentials: None,
-        overlays: Vec::new(),
+        overlays,
         materials: None,
+        place: gateway::place_of(&known.detail.labels),
         container: Some(known.detail.id.clone()),
         warnings: Vec::new(),
         #[cfg(test)]

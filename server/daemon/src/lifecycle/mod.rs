@@ -2,7 +2,14 @@
 
 pub(crate) mod attach;
 pub(crate) mod ensure;
+pub(crate) mod gateway;
+#[cfg(test)]
+mod gateway_tests;
+mod mask;
+mod network;
 pub(crate) mod overlay;
+pub(crate) mod place;
+pub(crate) mod reconcile;
 pub(crate) mod spec;
 pub(crate) mod steps;
 #[cfg(test)]
@@ -65,6 +72,9 @@ pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
 
 /// Undoes an operation that was interrupted. True when nothing of it is left.
 pub(crate) async fn roll_back(work: &mut Work) -> bool {
+    if let Some(rest) = past_return(work).await {
+        return go_on(work, rest).await;
+    }
     let mut run = Run::interrupted(work.journal.steps.clone());
     let mut is_all_undone = true;
     while let Next::Undo(step) = run.next() {
@@ -75,6 +85,27 @@ pub(crate) async fn roll_back(work: &mut Work) -> bool {
         run.report(Report::Ok);
     }
     is_all_undone
+}
+
+/// The steps from the point of no return on, when that was passed: what they remove is gone already.
+async fn past_return(work: &Work) -> Option<Vec<Step>> {
+    let steps = &work.journal.steps;
+    let at = steps.iter().position(|step| step.is_point_of_no_return())?;
+    let before = work.journal.before.as_deref()?;
+    let is_gone = matches!(work.engine.inspect_container(before).await, Err(cause) if cause.is_not_found());
+    is_gone.then(|| steps[at..].to_vec())
+}
+
+/// There is nothing to go back to, so the rest is done. True when it was.
+async fn go_on(work: &mut Work, steps: Vec<Step>) -> bool {
+    let mut is_all_done = true;
+    for step in steps {
+        if let Err(cause) = work.perform(step).await {
+            is_all_done = false;
+            tracing::warn!(step = step.name(), %cause, "could not be done after an interruption");
+        }
+    }
+    is_all_done
 }
 
 async fn perform(work: &mut Work, step: Step) -> Result<()> {

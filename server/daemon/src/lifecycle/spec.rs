@@ -8,6 +8,8 @@ use boxwood_core::{config::Resolved, labels, slug};
 use boxwood_engine::{ContainerSpec, HealthSpec, Mount, NetworkMode};
 use boxwood_protocol::config::{Lifetime, Network, WorkspacePath};
 
+use crate::lifecycle::overlay;
+use crate::lifecycle::place::Place;
 use crate::sys::User;
 
 /// Where the runtime volume is mounted.
@@ -18,6 +20,8 @@ pub(crate) const HELPER: &str = "/opt/boxwood/bin/boxwood-helper";
 pub(crate) const HOME: &str = "/home/boxwood";
 /// Claude's configuration directory inside.
 pub(crate) const CLAUDE_CONFIG: &str = "/home/boxwood/.claude";
+/// Where programs find the name server.
+const RESOLV_CONF: &str = "/etc/resolv.conf";
 /// The host's certificate authorities inside, when it has some of its own.
 const CERTIFICATES: &str = "/etc/boxwood/ca-bundle.pem";
 
@@ -38,11 +42,23 @@ pub(crate) struct Parts<'a> {
     pub(crate) overlays: &'a [Overlay],
     /// The host's certificate authorities on the host.
     pub(crate) certificates: Option<&'a str>,
+    /// Where it is on its own network, when that has a gateway.
+    pub(crate) gateway: Option<Inner<'a>>,
     /// List of users on the host, when the image's lacks the person.
     pub(crate) passwd: Option<&'a str>,
     pub(crate) installation: &'a str,
     pub(crate) config_hash: &'a str,
     pub(crate) trace: &'a str,
+}
+
+/// A network with a gateway.
+#[derive(Clone, Copy)]
+pub(crate) struct Inner<'a> {
+    /// Name of the network.
+    pub(crate) network: &'a str,
+    pub(crate) place: Place,
+    /// File on the host that names the gateway as name server.
+    pub(crate) resolv_conf: &'a str,
 }
 
 /// Path of the project inside.
@@ -77,16 +93,22 @@ pub(crate) fn container(parts: &Parts<'_>) -> ContainerSpec {
         nano_cpus: parts.resolved.nano_cpus,
         pids: parts.resolved.pids,
         nofile: parts.resolved.nofile,
-        network: match parts.resolved.network {
-            Network::Open => NetworkMode::Default,
-            Network::Gateway | Network::None => NetworkMode::None,
+        network: match (&parts.gateway, parts.resolved.network) {
+            (Some(inner), _) => {
+                NetworkMode::Named { name: inner.network.to_owned(), ipv4: Some(inner.place.sandbox()) }
+            }
+            (None, Network::Open) => NetworkMode::Default,
+            (None, Network::Gateway | Network::None) => NetworkMode::None,
         },
+        // Also the engine's own name server inside would ask nobody else.
+        dns: parts.gateway.iter().map(|inner| inner.place.gateway()).collect(),
         health: Some(HealthSpec {
             command: vec![HELPER.to_owned(), "health".to_owned(), "--workspace".to_owned(), workspace],
             interval_seconds: 30,
             timeout_seconds: 10,
             retries: 2,
         }),
+        ..ContainerSpec::default()
     }
 }
 
@@ -143,6 +165,12 @@ fn container_labels(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, Stri
         Lifetime::Persistent => "persistent",
         Lifetime::Ephemeral => "ephemeral",
     };
+    let network = match parts.resolved.network {
+        Network::Gateway => "gateway",
+        Network::Open => "open",
+        Network::None => "none",
+    };
+    let subnet = parts.gateway.as_ref().map(|inner| inner.place.subnet()).unwrap_or_default();
     [
         (labels::OWNER, parts.user.uid.to_string().as_str()),
         (labels::INSTALLATION, parts.installation),
@@ -158,8 +186,11 @@ fn container_labels(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, Stri
         (labels::LIFETIME, lifetime),
         (labels::CLAUDE_ARGS, &serde_json::Value::from(parts.resolved.claude_args.clone()).to_string()),
         (labels::TRACE, parts.trace),
+        (labels::NETWORK, network),
+        (labels::SUBNET, &subnet),
     ]
     .into_iter()
+    .filter(|(key, value)| *key != labels::SUBNET || !value.is_empty())
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect()
 }
@@ -177,10 +208,11 @@ fn mounts(parts: &Parts<'_>, workspace: &str) -> Vec<Mount> {
         bind(parts.identity.project.clone(), workspace.to_owned(), false),
     ];
     mounts.extend(parts.certificates.map(|source| bind(source.to_owned(), CERTIFICATES.to_owned(), true)));
+    mounts.extend(parts.gateway.map(|inner| bind(inner.resolv_conf.to_owned(), RESOLV_CONF.to_owned(), true)));
     mounts.extend(parts.passwd.map(|source| bind(source.to_owned(), "/etc/passwd".to_owned(), true)));
     mounts.extend(parts.overlays.iter().map(|overlay| {
-        let source = std::path::Path::new(&parts.identity.project).join(&overlay.path);
-        bind(source.to_string_lossy().into_owned(), format!("{workspace}/{}", overlay.path), overlay.read_only)
+        let source = overlay::source(&parts.identity.project, parts.home, overlay);
+        bind(source, format!("{workspace}/{}", overlay.path), overlay.read_only)
     }));
     mounts
 }

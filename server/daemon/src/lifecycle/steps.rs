@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxwood_core::plan::Step;
 use boxwood_core::protect::Overlay;
 use boxwood_core::{identity::Identity, labels};
-use boxwood_engine::{ContainerState, Engine, EngineError, EngineInfo};
+use boxwood_engine::{ContainerState, ContainerSummary, Engine, EngineError, EngineInfo};
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::params::Credentials;
 use boxwood_protocol::{ErrorCode, RpcError};
@@ -15,6 +15,7 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::files;
 use crate::journal::Journal;
+use crate::lifecycle::place::Place;
 use crate::lifecycle::{overlay, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
@@ -39,6 +40,8 @@ pub(crate) struct Work {
     pub(crate) overlays: Vec<Overlay>,
     pub(crate) workspace: String,
     pub(crate) materials: Option<Materials>,
+    /// Where it is on its own network, once that is there.
+    pub(crate) place: Option<Place>,
     /// Id of the container that is worked on.
     pub(crate) container: Option<String>,
     pub(crate) warnings: Vec<String>,
@@ -56,12 +59,15 @@ impl Work {
             Step::Seed => self.seed(),
             Step::Placeholders => self.make_placeholders(),
             Step::SetAside => self.set_aside().await,
+            Step::Network => self.make_network().await,
             Step::Create => self.create().await,
             Step::Start => self.start().await,
             Step::Verify => self.verify().await,
             Step::Stop => self.stop().await,
+            Step::StopGateway => self.site().stop().await,
             Step::DropOld => self.drop_old().await,
             Step::Remove => self.remove().await,
+            Step::RemoveNetwork => self.remove_network().await,
             Step::ClearPlaceholders => self.clear_placeholders(),
             Step::Purge => files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id)),
         }
@@ -72,16 +78,19 @@ impl Work {
         match step {
             Step::Materials => creation::clear(&self.daemon, &self.engine, &self.journal.trace).await,
             Step::Directories if self.journal.made_directories => self.unmake_directories(),
+            Step::Seed => self.unseed().await,
             Step::Placeholders => self.unmake_placeholders(),
             Step::SetAside => self.put_back().await,
+            Step::Network => self.unmake_network().await,
             Step::Create => self.uncreate().await,
-            Step::Start if self.journal.before.is_some() && !self.journal.was_running => self.unstart().await,
+            Step::Start => self.unstart().await,
             Step::Stop if self.journal.was_running => self.unstop().await,
+            Step::StopGateway => self.unstop_gateway().await,
             _ => Ok(()),
         }
     }
 
-    fn container(&self) -> Result<&str> {
+    pub(crate) fn container(&self) -> Result<&str> {
         self.container.as_deref().ok_or_else(|| error::internal("a step came before its container"))
     }
 
@@ -99,7 +108,7 @@ impl Work {
         files::private_directory(&self.daemon.paths.sandbox(&self.identity.id))?;
         files::private_directory(&self.daemon.records.home(&self.identity.id))?;
         files::private_directory(&self.daemon.records.home(&self.identity.id).join(".claude"))?;
-        Ok(())
+        overlay::make_masks(&self.daemon.paths.sandbox(&self.identity.id))
     }
 
     /// Directories in which a conversation has begun meanwhile are never removed.
@@ -129,7 +138,23 @@ impl Work {
         self.daemon.records.put(&self.identity.id, record)
     }
 
+    /// The policy is made from what the sandbox was made with, so that has to be right again.
+    async fn unseed(&mut self) -> Result<()> {
+        let (Some(request), Some(mut record)) =
+            (self.journal.request.clone(), self.daemon.records.get(&self.identity.id))
+        else {
+            return Ok(());
+        };
+        if record.request != request {
+            record.request = request;
+            self.daemon.records.put(&self.identity.id, record)?;
+            self.daemon.egress.reconsider(&self.daemon, &self.identity.project).await?;
+        }
+        Ok(())
+    }
+
     fn make_placeholders(&self) -> Result<()> {
+        overlay::refuse_links(&self.identity.project, &self.overlays)?;
         overlay::make(&self.identity.project, &self.overlays, &self.journal.placeholders)
     }
 
@@ -178,6 +203,9 @@ impl Work {
                 .map_err(|cause| error::engine(what, &cause))?;
         }
         if self.journal.was_running && detail.state != ContainerState::Running {
+            if !self.has_network() {
+                self.unstop_gateway().await?;
+            }
             self.engine.start_container(before).await.map_err(|cause| error::engine(what, &cause))?;
         }
         Ok(())
@@ -192,7 +220,8 @@ impl Work {
             return Err(error::internal("nothing to make a container from"));
         };
         let home = self.daemon.records.home(&self.identity.id);
-        let certificates = self.daemon.certificates.bundle(&self.daemon.paths)?;
+        let inner = self.inner()?;
+        let certificates = self.certificates()?;
         let passwd = interior::write_passwd(&self.daemon.paths.sandbox(&self.identity.id), interior, self.daemon.user)?;
         let hash = settings.hash(&settings.image_content(materials::image::agent_hash), &runtime.claude_version);
         let spec = spec::container(&spec::Parts {
@@ -207,6 +236,11 @@ impl Work {
             home: &home.to_string_lossy(),
             overlays: &self.overlays,
             certificates: certificates.as_deref(),
+            gateway: inner.as_ref().map(|(network, place, resolv_conf)| spec::Inner {
+                network,
+                place: *place,
+                resolv_conf,
+            }),
             passwd: passwd.as_deref(),
             installation: &self.daemon.installation,
             config_hash: &hash,
@@ -239,8 +273,10 @@ impl Work {
             .list_containers(&filter)
             .await
             .map_err(|cause| error::engine("look for the container", &cause))?;
+        let is_sandbox =
+            |container: &&ContainerSummary| container.labels.get(labels::ROLE).is_some_and(|role| role == "sandbox");
         let fits = |id: &&String| Some(*id) != self.journal.before.as_ref();
-        Ok(found.iter().map(|container| &container.id).find(fits).cloned())
+        Ok(found.iter().filter(is_sandbox).map(|container| &container.id).find(fits).cloned())
     }
 
     async fn uncreate(&mut self) -> Result<()> {
@@ -257,20 +293,32 @@ impl Work {
 
     async fn start(&mut self) -> Result<()> {
         let id = self.container()?;
-        self.engine.start_container(id).await.map_err(|cause| {
-            let problem = error::engine("start the container", &cause);
-            // The number is Linux's RLIMIT_NOFILE: an engine without the capability for it cannot go above its own limit.
-            let is_limit = problem.causes.iter().any(|cause| cause.contains("rlimit type 7"));
-            if is_limit {
-                problem.hint("this engine allows fewer open files; set 'nofile' lower, for example to 4096")
-            } else {
-                problem
-            }
-        })
+        if self.has_network() {
+            // Both at the same time: before the gateway has its policy nothing passes it.
+            let (container, gateway) = tokio::join!(self.engine.start_container(id), self.start_gateway());
+            return container.map_err(|cause| Self::not_started(&cause)).and(gateway);
+        }
+        self.engine.start_container(id).await.map_err(|cause| Self::not_started(&cause))
+    }
+
+    fn not_started(cause: &EngineError) -> RpcError {
+        let problem = error::engine("start the container", cause);
+        // The number is Linux's RLIMIT_NOFILE: an engine without the capability for it cannot go above its own limit.
+        let is_limit = problem.causes.iter().any(|cause| cause.contains("rlimit type 7"));
+        if is_limit {
+            problem.hint("this engine allows fewer open files; set 'nofile' lower, for example to 4096")
+        } else {
+            problem
+        }
     }
 
     async fn unstart(&self) -> Result<()> {
-        let Some(before) = &self.journal.before else { return Ok(()) };
+        let agent = self.unstart_container().await;
+        self.unstart_gateway().await.and(agent)
+    }
+
+    async fn unstart_container(&self) -> Result<()> {
+        let Some(before) = self.journal.before.as_ref().filter(|_| !self.journal.was_running) else { return Ok(()) };
         match self.engine.stop_container(before, GRACE_SECONDS).await {
             Err(cause) if !cause.is_not_found() => Err(error::engine("stop the container again", &cause)),
             _ => Ok(()),
@@ -279,7 +327,9 @@ impl Work {
 
     async fn verify(&mut self) -> Result<()> {
         let id = self.container()?.to_owned();
-        let checks = verify::check(self.engine.as_ref(), &id).await?;
+        let (checks, network) = tokio::join!(verify::check(self.engine.as_ref(), &id), self.verify_network(&id));
+        let checks = checks?;
+        network?;
         verify::refuse_unhealthy(&checks)?;
         let disk = checks.iter().find(|check| !check.ok);
         self.warnings.extend(disk.map(|check| format!("{}: {}", check.name, check.detail)));
@@ -301,6 +351,9 @@ impl Work {
 
     async fn unstop(&self) -> Result<()> {
         let Some(before) = &self.journal.before else { return Ok(()) };
+        if !self.journal.steps.contains(&Step::StopGateway) {
+            self.unstop_gateway().await?;
+        }
         match self.engine.start_container(before).await {
             Err(cause) if !cause.is_not_found() => Err(error::engine("start the container again", &cause)),
             _ => Ok(()),

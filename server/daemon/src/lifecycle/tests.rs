@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use boxwood_core::identity::Identity;
 use boxwood_core::paths::Paths;
 use boxwood_core::plan::{self, Step};
 use boxwood_engine::endpoint::Endpoint;
-use boxwood_protocol::config::SandboxConfig;
+use boxwood_protocol::config::{Network, SandboxConfig};
 use boxwood_protocol::operation::{OperationEnd, OutcomeKind};
 use boxwood_protocol::params::EnsureParams;
 use boxwood_testkit::docker::{FakeDocker, ImageSeed, Snapshot};
@@ -17,6 +18,7 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::steps::Work;
 use crate::lifecycle::{carry_out, ensure};
+use crate::materials::helper::Programs;
 use crate::materials::{Materials, image::Image, interior::Interior, runtime::Runtime};
 use crate::operations::{Handle, Subject};
 use crate::{repair, watcher};
@@ -95,24 +97,68 @@ enum Beginning {
 struct List {
     name: &'static str,
     beginning: Beginning,
-    steps: fn() -> Vec<Step>,
+    /// The network it begins with, and the one it ends with.
+    before: Network,
+    after: Network,
+    steps: Vec<Step>,
 }
 
-const LISTS: [List; 7] = [
-    List { name: "create", beginning: Beginning::Nothing, steps: plan::create },
-    List { name: "start", beginning: Beginning::Stopped, steps: plan::start },
-    List { name: "stop", beginning: Beginning::Running, steps: plan::stop },
-    List { name: "restart", beginning: Beginning::Running, steps: plan::restart },
-    List { name: "recreate", beginning: Beginning::Running, steps: plan::recreate },
-    List { name: "recreate stopped", beginning: Beginning::Stopped, steps: plan::recreate },
-    List { name: "remove", beginning: Beginning::Running, steps: || plan::remove(false) },
-];
+/// Lists of sandboxes that have one kind of network, before and after.
+fn lists(before: Network, after: Network) -> Vec<List> {
+    use Beginning::{Nothing, Running, Stopped};
+    let gateway = before == Network::Gateway;
+    if before == after {
+        let network = before;
+        let list = |name, beginning, steps| List { name, beginning, before: network, after: network, steps };
+        return vec![
+            list("create", Nothing, plan::create(gateway)),
+            list("start", Stopped, plan::start(gateway)),
+            list("stop", Running, plan::stop(gateway)),
+            list("restart", Running, plan::restart(gateway)),
+            list("recreate", Running, plan::recreate(gateway, gateway)),
+            list("recreate stopped", Stopped, plan::recreate(gateway, gateway)),
+            list("remove", Running, plan::remove(gateway, false)),
+        ];
+    }
+    let list = |(name, beginning)| {
+        let steps = plan::recreate(gateway, after == Network::Gateway);
+        List { name, beginning, before, after, steps }
+    };
+    [("change the network of", Running), ("change the network of a stopped", Stopped)].map(list).into()
+}
 
-struct World {
-    engine: FakeDocker,
-    daemon: Arc<Daemon>,
-    directory: tempfile::TempDir,
-    watcher: tokio::task::JoinHandle<()>,
+/// Makes the tests for each kind of network.
+macro_rules! for_networks {
+    ($($name:ident: $check:ident($before:ident, $after:ident),)*) => {
+        $(
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                $check(lists(Network::$before, Network::$after)).await;
+            }
+        )*
+    };
+}
+
+for_networks! {
+    open_lists_do_what_they_say: do_what_they_say(Open, Open),
+    gateway_lists_do_what_they_say: do_what_they_say(Gateway, Gateway),
+    changes_to_a_gateway_do_what_they_say: do_what_they_say(Open, Gateway),
+    changes_from_a_gateway_do_what_they_say: do_what_they_say(Gateway, Open),
+    open_lists_leave_everything_as_it_was: leave_everything_as_it_was(Open, Open),
+    gateway_lists_leave_everything_as_it_was: leave_everything_as_it_was(Gateway, Gateway),
+    changes_to_a_gateway_leave_everything_as_it_was: leave_everything_as_it_was(Open, Gateway),
+    changes_from_a_gateway_leave_everything_as_it_was: leave_everything_as_it_was(Gateway, Open),
+    open_lists_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Open, Open),
+    gateway_lists_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Gateway, Gateway),
+    changes_to_a_gateway_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Open, Gateway),
+    changes_from_a_gateway_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Gateway, Open),
+}
+
+pub(super) struct World {
+    pub(super) engine: FakeDocker,
+    pub(super) daemon: Arc<Daemon>,
+    pub(super) directory: tempfile::TempDir,
+    pub(super) watcher: tokio::task::JoinHandle<()>,
 }
 
 impl Drop for World {
@@ -124,13 +170,14 @@ impl Drop for World {
 type Everything = (Snapshot, BTreeMap<PathBuf, Vec<u8>>);
 
 impl World {
-    async fn new() -> Self {
+    pub(super) async fn new() -> Self {
         let engine = FakeDocker::start();
         engine.add_image(&ImageSeed::new(IMAGE));
         let directory = tempfile::tempdir().expect("a directory");
         let project = directory.path().join("project");
         std::fs::create_dir_all(project.join(".git/hooks")).expect("made");
         std::fs::write(project.join(".git/config"), "[core]\n").expect("written");
+        std::fs::write(project.join(".env"), "SECRET=1\n").expect("written");
         let (daemon, watcher) = open(&engine, directory.path()).await;
         let (adapter, _) = daemon.link.engine().await.expect("an engine");
         adapter.create_volume(&materials().runtime.volume, &[]).await.expect("made");
@@ -140,6 +187,10 @@ impl World {
     fn project(&self) -> String {
         let project = self.directory.path().join("project");
         project.canonicalize().expect("there").to_string_lossy().into_owned()
+    }
+
+    fn identity(&self) -> Identity {
+        ensure::identify(&self.daemon, &self.project(), None).expect("a sandbox")
     }
 
     /// The engine, the project and the homes of sandboxes.
@@ -152,26 +203,43 @@ impl World {
     }
 
     /// Does what must be there before a list begins.
-    async fn begin(&self, beginning: Beginning) {
-        if beginning != Beginning::Nothing {
-            self.play(plan::create(), Saboteur::default()).await;
+    async fn begin(&self, list: &List) {
+        let gateway = list.before == Network::Gateway;
+        if list.beginning != Beginning::Nothing {
+            let end = self.play(plan::create(gateway), list.before, Saboteur::default()).await;
+            assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
         }
-        if beginning == Beginning::Stopped {
-            self.play(plan::stop(), Saboteur::default()).await;
+        if list.beginning == Beginning::Stopped {
+            let end = self.play(plan::stop(gateway), list.before, Saboteur::default()).await;
+            assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
         }
     }
 
+    /// Waits until nobody works on a sandbox any more, also not by himself.
+    pub(super) async fn quiet(&self) {
+        self.daemon.settled().await;
+        while !self.daemon.reconciling.is_idle() {
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+        drop(self.daemon.turn(&self.identity().id).lock().await);
+    }
+
     /// Goes through a list as an operation would.
-    async fn play(&self, steps: Vec<Step>, saboteur: Saboteur) -> OperationEnd {
+    pub(super) async fn play(&self, steps: Vec<Step>, network: Network, saboteur: Saboteur) -> OperationEnd {
         let daemon = Arc::clone(&self.daemon);
         let project = self.project();
         let started = self.daemon.operations.start("test", Subject::default(), move |handle| async move {
             let params = EnsureParams {
                 project: project.clone(),
-                config: Some(SandboxConfig { image: Some(IMAGE.to_owned()), ..SandboxConfig::default() }),
+                config: Some(SandboxConfig {
+                    image: Some(IMAGE.to_owned()),
+                    network: Some(network),
+                    ..SandboxConfig::default()
+                }),
                 ..EnsureParams::default()
             };
             let identity = ensure::identify(&daemon, &project, None)?;
+            let _turn = daemon.turn(&identity.id).lock_owned().await;
             daemon.settled().await;
             let before = daemon.registry.get(&identity.id);
             let makes = steps.contains(&Step::Create);
@@ -190,7 +258,7 @@ impl World {
     }
 }
 
-async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>, tokio::task::JoinHandle<()>) {
+pub(super) async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>, tokio::task::JoinHandle<()>) {
     let root = directory.to_string_lossy().into_owned();
     let paths = Paths::resolve(
         &|name| match name {
@@ -201,7 +269,11 @@ async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>, tokio::tas
         1000,
     );
     let host = engine.host();
-    let daemon = Daemon::open(paths, Box::new(move || Endpoint::parse(&host, "test"))).expect("opened");
+    let mut daemon = Daemon::open(paths, Box::new(move || Endpoint::parse(&host, "test"))).expect("opened");
+    let program = directory.join("gateway");
+    std::fs::write(&program, "a program").expect("written");
+    let own = Arc::get_mut(&mut daemon).expect("nobody else has it yet");
+    (own.gateways, own.helpers) = (Programs::of(&program), Programs::of(&program));
     let watcher = tokio::spawn(watcher::run(Arc::clone(&daemon)));
     daemon.registry.ready().await;
     (daemon, watcher)
@@ -213,6 +285,11 @@ fn materials() -> Materials {
         image: Image { id: IMAGE.to_owned(), reference: IMAGE.to_owned(), env: Vec::new() },
         runtime: Runtime { volume: "boxwood-runtime-test".to_owned(), claude_version: "1.0.0".to_owned() },
     }
+}
+
+/// Steps that come only when there is nothing to go back to.
+fn is_after_return(step: Step) -> bool {
+    matches!(step, Step::ClearPlaceholders | Step::RemoveNetwork)
 }
 
 fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
@@ -230,9 +307,16 @@ fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
 /// Engines number containers and sandboxes carry trace ids; neither matters for "as it was".
 fn same(before: &Everything, after: &Everything, what: &str) {
     let names = |everything: &Everything| {
-        let containers: Vec<_> =
-            everything.0.containers.iter().map(|(name, c)| (name.clone(), c.state.clone())).collect();
-        (containers, everything.0.volumes.clone())
+        let containers: Vec<_> = everything
+            .0
+            .containers
+            .iter()
+            .map(|(name, c)| (name.clone(), c.state.clone(), c.networks.clone()))
+            .collect();
+        let mut networks = everything.0.networks.clone();
+        // What all gateways have in common stays for the next one.
+        networks.retain(|name, _| !name.starts_with("boxwood-egress-"));
+        (containers, networks.into_keys().collect::<Vec<_>>(), everything.0.volumes.clone())
     };
     assert_eq!(names(before), names(after), "the engine after {what}");
     let paths = |everything: &Everything| everything.1.keys().cloned().collect::<Vec<_>>();
@@ -248,16 +332,16 @@ fn same(before: &Everything, after: &Everything, what: &str) {
     assert_eq!(project(before), project(after), "the project after {what}");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_list_does_what_it_says_and_repeating_each_step_changes_nothing() {
-    for list in &LISTS {
+/// Every list does what it says, and repeating each step changes nothing.
+async fn do_what_they_say(lists: Vec<List>) {
+    for list in &lists {
         let once = World::new().await;
-        once.begin(list.beginning).await;
-        let end = once.play((list.steps)(), Saboteur::default()).await;
+        once.begin(list).await;
+        let end = once.play(list.steps.clone(), list.after, Saboteur::default()).await;
         assert_eq!(end.outcome, OutcomeKind::Ok, "{}: {:?}", list.name, end.error);
         let twice = World::new().await;
-        twice.begin(list.beginning).await;
-        let end = twice.play((list.steps)(), Saboteur { repeats: true, ..Saboteur::default() }).await;
+        twice.begin(list).await;
+        let end = twice.play(list.steps.clone(), list.after, Saboteur { repeats: true, ..Saboteur::default() }).await;
         assert_eq!(end.outcome, OutcomeKind::Ok, "{} repeated: {:?}", list.name, end.error);
         let states = |world: &World| {
             world.engine.snapshot().containers.values().map(|container| container.state.clone()).collect::<Vec<_>>()
@@ -267,26 +351,26 @@ async fn every_list_does_what_it_says_and_repeating_each_step_changes_nothing() 
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_failure_or_a_cancel_at_any_step_leaves_everything_as_it_was() {
-    for list in &LISTS {
+/// A failure or a cancel at any step leaves everything as it was.
+async fn leave_everything_as_it_was(lists: Vec<List>) {
+    for list in &lists {
         let world = World::new().await;
-        world.begin(list.beginning).await;
-        for step in (list.steps)() {
+        world.begin(list).await;
+        for step in list.steps.iter().copied() {
             for moment in [Moment::Before, Moment::After] {
                 for way in [Way::Fail, Way::Cancel] {
                     // Past the point of no return there is nothing to go back to.
-                    if moment == Moment::After && step.is_point_of_no_return() || step == Step::ClearPlaceholders {
+                    if moment == Moment::After && step.is_point_of_no_return() || is_after_return(step) {
                         continue;
                     }
                     let what = format!("{} with {way:?} {moment:?} {}", list.name, step.name());
-                    world.daemon.settled().await;
+                    world.quiet().await;
                     let before = world.everything();
                     let saboteur = Saboteur { wrong: Some((step, moment, way)), repeats: true, ..Saboteur::default() };
-                    let end = world.play((list.steps)(), saboteur).await;
+                    let end = world.play(list.steps.clone(), list.after, saboteur).await;
                     let expected = if way == Way::Fail { OutcomeKind::Failed } else { OutcomeKind::Cancelled };
                     assert_eq!((end.outcome, end.left_over.len()), (expected, 0), "{what}: {end:?}");
-                    world.daemon.settled().await;
+                    world.quiet().await;
                     same(&before, &world.everything(), &what);
                 }
             }
@@ -294,21 +378,21 @@ async fn a_failure_or_a_cancel_at_any_step_leaves_everything_as_it_was() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_undone_is_told_and_the_next_start_of_the_daemon_undoes_it() {
-    for list in &LISTS {
-        for step in (list.steps)() {
-            if step.is_point_of_no_return() || step == Step::ClearPlaceholders {
+/// What cannot be undone is told, and the next start of the daemon undoes it.
+async fn are_undone_by_the_next_daemon(lists: Vec<List>) {
+    for list in &lists {
+        for step in list.steps.iter().copied() {
+            if step.is_point_of_no_return() || is_after_return(step) {
                 continue;
             }
             let world = World::new().await;
-            world.begin(list.beginning).await;
-            world.daemon.settled().await;
+            world.begin(list).await;
+            world.quiet().await;
             let before = world.everything();
             let what = format!("{} whose undo fails after {}", list.name, step.name());
             let saboteur =
                 Saboteur { wrong: Some((step, Moment::After, Way::Fail)), undo_fails: true, ..Saboteur::default() };
-            let end = world.play((list.steps)(), saboteur.clone()).await;
+            let end = world.play(list.steps.clone(), list.after, saboteur.clone()).await;
             assert_eq!(end.outcome, OutcomeKind::Failed, "{what}");
             let undone = saboteur.undone.lock().expect("not poisoned").len();
             assert_eq!(
@@ -318,6 +402,9 @@ async fn what_cannot_be_undone_is_told_and_the_next_start_of_the_daemon_undoes_i
             );
             assert!(world.daemon.journals().read_dir().expect("there").next().is_some(), "{what}: the journal is kept");
             // As after kill -9: another daemon on the same state.
+            world.watcher.abort();
+            world.quiet().await;
+            world.daemon.egress.disconnect(&world.identity().id);
             let (again, watcher) = open(&world.engine, world.directory.path()).await;
             let (engine, _) = again.link.engine().await.expect("an engine");
             repair::run(&again, &engine).await;

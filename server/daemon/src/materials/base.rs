@@ -102,7 +102,7 @@ async fn import(engine: &Arc<dyn Engine>, root: &Path) -> Result<()> {
         .map_err(|cause| error::internal("failed to start tar").caused_by(cause))?;
     let output = tar.stdout.take().ok_or_else(|| error::internal("tar has no output"))?;
     let stream: ByteStream = Box::pin(ReaderStream::with_capacity(output, 1 << 16));
-    engine.import_image(BASE, stream).await.map_err(|cause| error::engine("import the base image", &cause))?;
+    engine.import_image(BASE, &[], stream).await.map_err(|cause| error::engine("import the base image", &cause))?;
     let status = tar.wait().await.map_err(|cause| error::internal("tar was lost").caused_by(cause))?;
     if status.success() { Ok(()) } else { Err(error::internal("tar did not pack the root filesystem whole")) }
 }

@@ -2,17 +2,26 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
-use boxwood_engine::{BuildSpec, Engine};
+use boxwood_core::labels;
+use boxwood_engine::{BuildSpec, Engine, EngineError, ImageDetail};
 use boxwood_protocol::{ErrorCode, RpcError};
 use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::error::{self, Result};
 use crate::operations::Handle;
+use crate::sys::User;
 
 /// Lines of a failed build that the error repeats.
 const LAST_LINES: usize = 12;
+
+/// What the label of a build's steps says that they are for; the image in the end is for something else.
+pub(crate) const LAYER: &str = "layer";
+
+/// How long a step that is cut short may take to end.
+const CUT_SHORT: Duration = Duration::from_secs(30);
 
 /// A context being packed.
 pub(crate) struct Context {
@@ -59,8 +68,18 @@ fn pack(cause: &std::io::Error) -> RpcError {
     error::internal("failed to pack a build context").caused_by(cause)
 }
 
-/// Builds an image, telling each line.
+/// Builds an image, telling each line. What a build that fails or is cancelled has left of its steps goes again.
 pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildSpec) -> Result<()> {
+    let mut steps = Steps { engine: Arc::clone(engine), spec_labels: own_labels(spec), made: Made::default() };
+    let result = follow(engine, handle, spec, &mut steps.made).await;
+    let made = std::mem::take(&mut steps.made);
+    if result.is_err() {
+        clear(&steps.engine, &steps.spec_labels, made).await;
+    }
+    result
+}
+
+async fn follow(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildSpec, made: &mut Made) -> Result<()> {
     let mut last = std::collections::VecDeque::new();
     let failed = |cause: &boxwood_engine::EngineError, last: &std::collections::VecDeque<String>| {
         let problem = error::engine(&format!("build the image {}", spec.tag), cause);
@@ -76,6 +95,7 @@ pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildS
         let line = line.map_err(|cause| failed(&cause, &last))?;
         let line = plain(&line);
         let line = line.trim_end();
+        made.hear(line);
         if line.is_empty() {
             continue;
         }
@@ -89,6 +109,80 @@ pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildS
         }
     }
     Ok(())
+}
+
+/// Images that a build has made of its steps, as far as it said so.
+#[derive(Debug, Default)]
+struct Made {
+    images: Vec<String>,
+    /// Whether the next image was there before: a stage's base, or from the engine's cache.
+    is_found: bool,
+}
+
+impl Made {
+    /// Hears a line of the classic builder.
+    fn hear(&mut self, line: &str) {
+        if line.starts_with("Step ") {
+            self.is_found = line.split(' ').nth(3).is_some_and(|word| word.eq_ignore_ascii_case("from"));
+            return;
+        }
+        let Some(said) = line.trim_start().strip_prefix("---> ") else { return };
+        if said == "Using cache" {
+            self.is_found = true;
+        } else if said.len() == 12 && said.bytes().all(|byte| byte.is_ascii_hexdigit()) && !self.is_found {
+            self.images.push(said.to_owned());
+        }
+    }
+}
+
+/// The steps of a build that may not come to its end.
+struct Steps {
+    engine: Arc<dyn Engine>,
+    spec_labels: [String; 2],
+    made: Made,
+}
+
+impl Drop for Steps {
+    fn drop(&mut self) {
+        let made = std::mem::take(&mut self.made);
+        if !made.images.is_empty() {
+            let (engine, filter) = (Arc::clone(&self.engine), self.spec_labels.clone());
+            tokio::spawn(async move { clear(&engine, &filter, made).await });
+        }
+    }
+}
+
+/// Filter for what carries the label of this build's owner and is a step of a build.
+fn own_labels(spec: &BuildSpec) -> [String; 2] {
+    let owner = spec.labels.get(labels::OWNER).map_or("", String::as_str);
+    [labels::equals(labels::OWNER, owner), labels::equals(labels::ROLE, LAYER)]
+}
+
+/// Removes the images of steps. Whatever stays behind is the business of `prune`.
+async fn clear(engine: &Arc<dyn Engine>, filter: &[String], made: Made) {
+    // A step that is being cut short still uses the image of the one before, until its container is gone.
+    let mut events = engine.events(filter).await.ok();
+    for id in made.images.iter().rev() {
+        // Any program of a build can say what looks like a step, so nothing goes but what is known to be one.
+        let is_step = match engine.inspect_image(id).await {
+            Ok(Some(image)) => image.tags.is_empty() && is_labelled(&image, filter),
+            _ => false,
+        };
+        if !is_step {
+            continue;
+        }
+        while let Err(EngineError::Conflict(_)) = engine.remove_image(id).await {
+            let Some(events) = &mut events else { break };
+            let has_changed = tokio::time::timeout(CUT_SHORT, events.next()).await;
+            if !matches!(has_changed, Ok(Some(Ok(_)))) {
+                break;
+            }
+        }
+    }
+}
+
+fn is_labelled(image: &ImageDetail, filter: &[String]) -> bool {
+    filter.iter().all(|wanted| image.labels.iter().any(|(key, value)| labels::equals(key, value) == *wanted))
 }
 
 /// A line without the colours that the classic builder gives to standard error.
@@ -115,26 +209,42 @@ fn percent(done: usize, total: usize) -> Option<u8> {
     u8::try_from(done.checked_mul(100)?.checked_div(total)?.min(100)).ok()
 }
 
-/// The text of a Dockerfile with the host's certificates made known after every `FROM`. The bundle is the context's
-/// `.boxwood-ca.pem`.
-pub(crate) fn with_certificates(dockerfile: &str) -> String {
+/// The text of a Dockerfile with something added after every `FROM`: a label, by which what a build leaves of its steps
+/// is known as ours, and the host's certificates, when the context has a file `certificates` of them.
+pub(crate) fn prepared(dockerfile: &str, user: User, certificates: Option<&str>) -> String {
     const INSIDE: &str = "/usr/local/share/boxwood-ca.pem";
-    let variables: Vec<String> =
-        crate::lifecycle::spec::CERTIFICATE_VARIABLES.iter().map(|name| format!("{name}={INSIDE}")).collect();
-    let addition = format!("COPY {CERTIFICATES} {INSIDE}\nENV {}\n", variables.join(" "));
+    let mut addition = format!("LABEL {}={} {}={LAYER}\n", labels::OWNER, user.uid, labels::ROLE);
+    if let Some(certificates) = certificates {
+        let variables: Vec<String> =
+            crate::lifecycle::spec::CERTIFICATE_VARIABLES.iter().map(|name| format!("{name}={INSIDE}")).collect();
+        addition.push_str(&format!("COPY {certificates} {INSIDE}\nENV {}\n", variables.join(" ")));
+    }
+    let escape = escape(dockerfile);
     let (mut text, mut is_continued, mut is_from) = (String::new(), false, false);
     for line in dockerfile.lines() {
-        if !is_continued {
-            is_from = line.trim_start().get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "));
-        }
-        is_continued = line.trim_end().ends_with('\\');
+        let words = line.trim();
         text.push_str(line);
         text.push('\n');
+        // Comments and empty lines do not end what they stand in.
+        if is_continued && (words.is_empty() || words.starts_with('#')) {
+            continue;
+        }
+        if !is_continued {
+            is_from = words.get(..5).is_some_and(|word| word.eq_ignore_ascii_case("from "));
+        }
+        is_continued = words.ends_with(escape) && !words.starts_with('#');
         if is_from && !is_continued {
             text.push_str(&addition);
         }
     }
     text
+}
+
+/// What continues a line: a backslash, unless a directive at the file's beginning says otherwise.
+fn escape(dockerfile: &str) -> char {
+    let directives = dockerfile.lines().map_while(|line| line.trim().strip_prefix('#')?.split_once('='));
+    let escape = directives.into_iter().find(|(name, _)| name.trim().eq_ignore_ascii_case("escape"));
+    escape.and_then(|(_, value)| value.trim().chars().next()).unwrap_or('\\')
 }
 
 /// Name of the bundle in a context.
@@ -145,10 +255,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn certificates_enter_every_stage() {
-        let text = with_certificates("# x\nFROM a AS b\nRUN c\nfrom \\\n  d\nRUN FROM\n");
-        assert_eq!(text.matches("COPY .boxwood-ca.pem").count(), 2, "{text}");
-        assert!(text.contains("  d\nCOPY"), "{text}");
+    fn label_and_certificates_enter_every_stage() {
+        let user = User { uid: 7, gid: 8 };
+        let check = |dockerfile: &str, certificates: Option<&str>, expected: &[&str]| {
+            let text = prepared(dockerfile, user, certificates);
+            let before = text.lines().zip(text.lines().skip(1)).filter(|(_, next)| next.starts_with("LABEL"));
+            assert_eq!(before.map(|(line, _)| line).collect::<Vec<_>>(), expected, "{text}");
+            assert_eq!(
+                text.matches("COPY .boxwood-ca.pem").count(),
+                certificates.map_or(0, |_| expected.len()),
+                "{text}"
+            );
+        };
+        let stages = "# x\nFROM a AS b\nRUN c\nfrom \\\n  d\nRUN FROM\n";
+        check(stages, None, &["FROM a AS b", "  d"]);
+        check(stages, Some(CERTIFICATES), &["FROM a AS b", "  d"]);
+        check("FROM a\nRUN b \\\n# c\n\n from d\n", None, &["FROM a"]);
+        check("# escape=`\nFROM a\nRUN b `\n from d\nRUN \\\nFROM e\n", None, &["FROM a", "FROM e"]);
+        assert!(prepared("FROM a", user, None).contains("LABEL dev.boxwood.owner=7 dev.boxwood.role=layer\n"));
+    }
+
+    #[test]
+    fn what_a_build_makes_is_told_from_what_it_finds() {
+        let mut made = Made::default();
+        let lines = "Step 1/5 : FROM a\n ---> 000000000001\nStep 2/5 : LABEL a=b\n ---> Using cache\n ---> 000000000002\n\
+                     Step 3/5 : RUN c\n ---> Running in 000000000003\nRemoving intermediate container 000000000003\n\
+                     ---> 000000000004\n ---> [Warning] x\nStep 4/5 : FROM d\n ---> 000000000005\n\
+                     Step 5/5 : COPY e f\n ---> 000000000006";
+        lines.lines().for_each(|line| made.hear(line));
+        assert_eq!(made.images, ["000000000004", "000000000006"]);
     }
 
     #[test]

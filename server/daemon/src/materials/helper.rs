@@ -1,5 +1,6 @@
-//! The helper's program for each kind of engine, opened when the daemon starts: an editor may replace or remove its own
-//! installation, and the daemon with it, while sandboxes are still to be made.
+//! Programs that run inside containers, for each kind of engine: the helper and the gateway. They are opened when the
+//! daemon starts: an editor may replace or remove its own installation, and the daemon with it, while sandboxes are
+//! still to be made.
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
@@ -11,7 +12,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::error::Result;
 
-/// The helper for one kind of machine.
+/// The program for one kind of machine.
 #[derive(Debug)]
 struct One {
     path: PathBuf,
@@ -19,24 +20,40 @@ struct One {
     hash: OnceLock<String>,
 }
 
-/// The helpers for `x64` and `arm64`.
+/// A program for `x64` and for `arm64`.
 #[derive(Debug)]
-pub(crate) struct Helpers {
+pub(crate) struct Programs {
     x64: One,
     arm64: One,
 }
 
-impl Helpers {
-    /// Opens those that are there: beside this program, or where `BOXWOOD_HELPER` says.
-    pub(crate) fn open() -> Self {
+impl Programs {
+    /// The helper, beside this program or where `BOXWOOD_HELPER` says.
+    pub(crate) fn helper() -> Self {
+        Self::open("boxwood-helper", "BOXWOOD_HELPER")
+    }
+
+    /// The gateway, beside this program or where `BOXWOOD_GATEWAY` says.
+    pub(crate) fn gateway() -> Self {
+        Self::open("boxwood-gateway", "BOXWOOD_GATEWAY")
+    }
+
+    fn open(name: &str, variable: &str) -> Self {
         let one = |arch: &str| {
-            let name = format!("boxwood-helper-linux-{arch}");
+            let name = format!("{name}-linux-{arch}");
             let beside = std::env::current_exe().ok().and_then(|program| Some(program.parent()?.join(&name)));
-            let told = std::env::var_os("BOXWOOD_HELPER").map(PathBuf::from);
+            let told = std::env::var_os(variable).map(PathBuf::from);
             let path = told.or(beside).unwrap_or_else(|| PathBuf::from(&name));
             One { file: File::open(&path).ok().map(Mutex::new), path, hash: OnceLock::new() }
         };
         Self { x64: one("x64"), arm64: one("arm64") }
+    }
+
+    /// The same file for both.
+    #[cfg(test)]
+    pub(crate) fn of(path: &std::path::Path) -> Self {
+        let one = || One { path: path.to_owned(), file: File::open(path).ok().map(Mutex::new), hash: OnceLock::new() };
+        Self { x64: one(), arm64: one() }
     }
 
     fn one(&self, arch: &str) -> &One {
@@ -47,7 +64,7 @@ impl Helpers {
     pub(crate) fn program(&self, arch: &str) -> Result<Arc<[u8]>> {
         let one = self.one(arch);
         let missing = |cause: &dyn std::fmt::Display| {
-            RpcError::new(ErrorCode::RuntimeFailed, format!("the helper {} cannot be read", one.path.display()))
+            RpcError::new(ErrorCode::RuntimeFailed, format!("the program {} cannot be read", one.path.display()))
                 .caused_by(cause)
                 .hint("install Boxwood again; when building it yourself, run 'make build'")
         };

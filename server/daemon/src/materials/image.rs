@@ -39,6 +39,11 @@ pub(crate) fn agent_hash() -> String {
     HASH.get_or_init(|| content_hash([DOCKERFILE, HEALTHCHECK].map(str::as_bytes))).clone()
 }
 
+/// Whether a reference is one that only the product gives.
+pub(crate) fn is_own(reference: &str) -> bool {
+    ["boxwood-agent:", "boxwood-project:", "boxwood-tools:", "boxwood-gateway:"].iter().any(|start| reference.starts_with(start))
+}
+
 fn agent_reference(variant: ImageVariant, hash: &str) -> String {
     format!("boxwood-agent:{}-{}", variant.as_str(), &hash[..12])
 }
@@ -63,7 +68,7 @@ pub(crate) async fn agent(
     }
     base::ensure(daemon, engine, handle).await?;
     let mut context = build::Context::new();
-    context.file("Dockerfile", DOCKERFILE.as_bytes(), 0o644)?;
+    context.file("Dockerfile", build::prepared(DOCKERFILE, daemon.user, None).as_bytes(), 0o644)?;
     context.file("healthcheck", HEALTHCHECK.as_bytes(), 0o755)?;
     context.file("claude.json", package::CLAUDE.as_bytes(), 0o644)?;
     context.directory("ca")?;
@@ -122,7 +127,7 @@ async fn own(
     })?;
     let directory = dockerfile.parent().unwrap_or_else(|| Path::new(project)).to_path_buf();
     let bundle = daemon.certificates.bundle_contents();
-    let text = if bundle.is_some() { build::with_certificates(&text) } else { text };
+    let text = build::prepared(&text, daemon.user, bundle.as_ref().map(|_| build::CERTIFICATES));
     let context = tokio::task::spawn_blocking(move || pack(&directory, &text, bundle.as_deref()))
         .await
         .map_err(|cause| error::internal(cause.to_string()))??;

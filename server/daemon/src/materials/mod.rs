@@ -2,6 +2,7 @@
 
 pub(crate) mod base;
 pub(crate) mod build;
+pub(crate) mod gateway;
 pub(crate) mod helper;
 pub(crate) mod image;
 pub(crate) mod interior;

@@ -116,6 +116,11 @@ fn recipe(daemon: &Daemon, info: &EngineInfo, libc: Libc) -> Result<Recipe> {
     Ok(Recipe { volume, platform, libc, hash, arch, tools: format!("boxwood-tools:{}", &tools[..12]) })
 }
 
+/// Names of the volumes that a start on this engine would want now.
+pub(crate) fn current_volumes(daemon: &Daemon, info: &EngineInfo) -> Result<Vec<String>> {
+    [Libc::Glibc, Libc::Musl].into_iter().map(|libc| Ok(recipe(daemon, info, libc)?.volume)).collect()
+}
+
 /// A container that only holds something, for the engine to look at or to run once.
 pub(crate) fn bare(daemon: &Daemon, role: &str, name: &str) -> ContainerSpec {
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
@@ -138,7 +143,7 @@ pub(crate) fn bare(daemon: &Daemon, role: &str, name: &str) -> ContainerSpec {
         pids: 64,
         nofile: 0,
         network: NetworkMode::None,
-        health: None,
+        ..ContainerSpec::default()
     }
 }
 
@@ -151,7 +156,7 @@ async fn tools(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, 
     }
     base::ensure(daemon, engine, handle).await?;
     let mut context = build::Context::new();
-    context.file("Dockerfile", TOOLS.as_bytes(), 0o644)?;
+    context.file("Dockerfile", build::prepared(TOOLS, daemon.user, None).as_bytes(), 0o644)?;
     context.directory("ca")?;
     for (name, contents) in daemon.certificates.added() {
         context.file(&format!("ca/{name}"), contents, 0o644)?;

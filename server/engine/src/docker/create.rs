@@ -1,10 +1,11 @@
 //! A container's specification as the engine's request. Pure, so that what every sandbox gets can be read in a test.
 
 use std::collections::HashMap;
+use std::net::Ipv4Addr;
 
 use bollard::models::{
-    ContainerCreateBody, HealthConfig, HostConfig, HostConfigLogConfig, Mount as EngineMount, MountTmpfsOptions,
-    MountType, MountVolumeOptions, ResourcesUlimits,
+    ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
+    Mount as EngineMount, MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig, ResourcesUlimits,
 };
 
 use crate::spec::{ContainerSpec, HealthSpec, Mount, NetworkMode};
@@ -29,6 +30,15 @@ pub(super) fn body(spec: &ContainerSpec) -> ContainerCreateBody {
         stop_signal: Some("SIGTERM".to_owned()),
         healthcheck: Some(health(spec.health.as_ref())),
         host_config: Some(host_config(spec)),
+        networking_config: match &spec.network {
+            NetworkMode::Named { name, ipv4: Some(ipv4) } => Some(NetworkingConfig {
+                endpoints_config: Some(HashMap::from([(name.clone(), endpoint(Some(*ipv4)))])),
+            }),
+            _ => None,
+        },
+        // Whoever attaches and leaves again does not end the input.
+        open_stdin: spec.open_stdin.then_some(true),
+        stdin_once: spec.open_stdin.then_some(false),
         ..ContainerCreateBody::default()
     }
 }
@@ -39,7 +49,12 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         cap_drop: Some(vec!["ALL".to_owned()]),
         security_opt: Some(vec!["no-new-privileges".to_owned()]),
         privileged: Some(false),
-        init: Some(true),
+        init: Some(!spec.without_init),
+        cap_add: (!spec.capabilities.is_empty()).then(|| spec.capabilities.clone()),
+        readonly_rootfs: spec.read_only_root.then_some(true),
+        sysctls: (!spec.sysctls.is_empty())
+            .then(|| spec.sysctls.iter().map(|(name, value)| (name.clone(), value.clone())).collect()),
+        dns: (!spec.dns.is_empty()).then(|| spec.dns.iter().map(ToString::to_string).collect()),
         auto_remove: Some(false),
         memory,
         // The same limit with swap leaves no swap to use.
@@ -53,14 +68,29 @@ fn host_config(spec: &ContainerSpec) -> HostConfig {
         network_mode: match &spec.network {
             NetworkMode::Default => None,
             NetworkMode::None => Some("none".to_owned()),
-            NetworkMode::Named(name) => Some(name.clone()),
+            NetworkMode::Named { name, .. } => Some(name.clone()),
         },
         mounts: Some(spec.mounts.iter().map(mount).collect()),
-        log_config: Some(HostConfigLogConfig {
-            typ: Some("json-file".to_owned()),
-            config: Some(HashMap::from(LOG_OPTIONS.map(|(name, value)| (name.to_owned(), value.to_owned())))),
+        log_config: Some(if spec.without_log {
+            HostConfigLogConfig { typ: Some("none".to_owned()), config: None }
+        } else {
+            HostConfigLogConfig {
+                typ: Some("json-file".to_owned()),
+                config: Some(HashMap::from(LOG_OPTIONS.map(|(name, value)| (name.to_owned(), value.to_owned())))),
+            }
         }),
         ..HostConfig::default()
+    }
+}
+
+/// A place on a network.
+pub(super) fn endpoint(ipv4: Option<Ipv4Addr>) -> EndpointSettings {
+    EndpointSettings {
+        ipam_config: ipv4.map(|address| EndpointIpamConfig {
+            ipv4_address: Some(address.to_string()),
+            ..EndpointIpamConfig::default()
+        }),
+        ..EndpointSettings::default()
     }
 }
 

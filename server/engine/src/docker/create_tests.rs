@@ -35,6 +35,7 @@ fn spec() -> ContainerSpec {
             timeout_seconds: 5,
             retries: 3,
         }),
+        ..ContainerSpec::default()
     }
 }
 
@@ -101,7 +102,37 @@ fn networks_are_named_as_the_engine_does() {
     let network = |network| request(&ContainerSpec { network, ..spec() })["HostConfig"]["NetworkMode"].clone();
     assert_eq!(network(NetworkMode::Default), Value::Null);
     assert_eq!(network(NetworkMode::None), json!("none"));
-    assert_eq!(network(NetworkMode::Named("egress".to_owned())), json!("egress"));
+    assert_eq!(network(NetworkMode::Named { name: "egress".to_owned(), ipv4: None }), json!("egress"));
+}
+
+#[test]
+fn a_gateway_has_what_it_needs_and_no_more() {
+    let gateway = ContainerSpec {
+        network: NetworkMode::Named { name: "inner".to_owned(), ipv4: Some([198, 18, 4, 2].into()) },
+        dns: vec![[198, 18, 4, 2].into()],
+        capabilities: vec!["NET_ADMIN".to_owned()],
+        sysctls: BTreeMap::from([("net.ipv4.ip_unprivileged_port_start".to_owned(), "0".to_owned())]),
+        read_only_root: true,
+        open_stdin: true,
+        without_init: true,
+        without_log: true,
+        ..spec()
+    };
+    let (plain, request) = (request(&spec()), request(&gateway));
+    let mut expected = plain;
+    expected["OpenStdin"] = json!(true);
+    expected["StdinOnce"] = json!(false);
+    expected["NetworkingConfig"] =
+        json!({ "EndpointsConfig": { "inner": { "IPAMConfig": { "IPv4Address": "198.18.4.2" } } } });
+    let host = &mut expected["HostConfig"];
+    host["NetworkMode"] = json!("inner");
+    host["Dns"] = json!(["198.18.4.2"]);
+    host["CapAdd"] = json!(["NET_ADMIN"]);
+    host["Sysctls"] = json!({ "net.ipv4.ip_unprivileged_port_start": "0" });
+    host["ReadonlyRootfs"] = json!(true);
+    host["Init"] = json!(false);
+    host["LogConfig"] = json!({ "Type": "none" });
+    assert_eq!(request, expected);
 }
 
 #[test]

@@ -31,6 +31,9 @@ pub(super) fn answer(status: u16, message: &str) -> EngineError {
         _ if is_out_of_space(&message) => EngineError::NoSpace(message),
         404 => EngineError::NotFound(message),
         409 => EngineError::Conflict(message),
+        // The engine's way of saying the same of networks.
+        403 if message.contains("has active endpoints") => EngineError::Conflict(message),
+        _ if message.contains("overlaps with other") => EngineError::Overlap(message),
         _ => EngineError::Failed { status, message },
     }
 }
@@ -108,6 +111,8 @@ mod tests {
     fn statuses_have_one_meaning_each() {
         check(404, "No such container: x", |e| matches!(e, EngineError::NotFound(m) if m == "No such container: x"));
         check(409, "name is taken\n", |e| matches!(e, EngineError::Conflict(m) if m == "name is taken"));
+        check(403, "network a id 1 has active endpoints", |e| matches!(e, EngineError::Conflict(_)));
+        check(403, "Pool overlaps with other one on this address space", |e| matches!(e, EngineError::Overlap(_)));
         check(400, "bad parameter", |e| matches!(e, EngineError::Failed { status: 400, .. }));
         check(500, "write /x: no space left on device", |e| matches!(e, EngineError::NoSpace(_)));
         check(500, "boom", |e| matches!(e, EngineError::Failed { status: 500, .. }));

@@ -1,4 +1,4 @@
-//! Commands in running containers.
+//! Commands in running containers, and the streams of main processes.
 
 use std::time::Duration;
 
@@ -13,9 +13,9 @@ use hyper_util::rt::TokioIo;
 
 use super::connect::DockerEngine;
 use super::{errors, frames, names};
-use crate::Running;
 use crate::error::EngineError;
 use crate::spec::ExecSpec;
+use crate::{Attached, Running};
 
 /// Between two questions for an exit status.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -39,19 +39,28 @@ pub(super) async fn start(engine: &DockerEngine, id: &str, spec: &ExecSpec) -> R
         ..ExecConfig::default()
     };
     let exec_id = engine.quick(engine.docker.create_exec(id, config)).await?.id;
-    let upgraded = engine.slow(take_over(engine, &exec_id, spec.tty)).await?;
+    let body = serde_json::json!({ "Detach": false, "Tty": spec.tty }).to_string();
+    let upgraded = engine.slow(take_over(engine, &format!("/exec/{exec_id}/start"), body)).await?;
     let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
     let output = if spec.tty { frames::plain(reader) } else { frames::framed(reader) };
     Ok(Running { exec_id, output, input: Box::pin(writer) })
 }
 
+/// Attaches to a main process. It has no terminal: the product gives none to main processes.
+pub(super) async fn attach(engine: &DockerEngine, id: &str) -> Result<Attached, EngineError> {
+    let id = names::object("container", id)?;
+    let path = format!("/containers/{id}/attach?stream=1&stdin=1&stdout=1&stderr=1&logs=0");
+    let upgraded = engine.quick(take_over(engine, &path, String::new())).await?;
+    let (reader, writer) = tokio::io::split(TokioIo::new(upgraded));
+    Ok(Attached { output: frames::framed(reader), input: Box::pin(writer) })
+}
+
 async fn take_over(
     engine: &DockerEngine,
-    exec_id: &str,
-    tty: bool,
+    path: &str,
+    body: String,
 ) -> Result<hyper::upgrade::Upgraded, bollard::errors::Error> {
-    let body = serde_json::json!({ "Detach": false, "Tty": tty }).to_string();
-    let request = Request::post(format!("/exec/{exec_id}/start"))
+    let request = Request::post(path)
         .header(CONTENT_TYPE, "application/json")
         .header(CONNECTION, "Upgrade")
         .header(UPGRADE, "tcp")

@@ -103,15 +103,31 @@ pub(super) fn build(engine: &DockerEngine, spec: &BuildSpec) -> Result<EngineStr
     Ok(Lines::of_build(messages))
 }
 
-pub(super) async fn import(engine: &DockerEngine, reference: &str, tar: ByteStream) -> Result<(), EngineError> {
+pub(super) async fn import(
+    engine: &DockerEngine,
+    reference: &str,
+    labels: &[(String, String)],
+    tar: ByteStream,
+) -> Result<(), EngineError> {
     let (repository, tag) = names::repository_and_tag(names::image(reference)?);
-    let options = CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(tag).build();
+    let mut options = CreateImageOptionsBuilder::default().from_src("-").repo(repository).tag(tag);
+    if !labels.is_empty() {
+        options = options.changes(vec![label_instruction(labels)]);
+    }
+    let options = options.build();
     let body = bollard::body_try_stream(tar);
     let mut messages = std::pin::pin!(engine.docker.create_image(Some(options), Some(body), None));
     while let Some(message) = messages.next().await {
         message.map_err(|error| about_image(engine.translate(error)))?;
     }
     Ok(())
+}
+
+/// Labels as an instruction of a Dockerfile, which is how an import takes them.
+fn label_instruction(labels: &[(String, String)]) -> String {
+    let quoted = |text: &str| format!("\"{}\"", text.replace('\\', "\\\\").replace('"', "\\\"").replace('$', "\\$"));
+    let pairs: Vec<_> = labels.iter().map(|(key, value)| format!("{}={}", quoted(key), quoted(value))).collect();
+    format!("LABEL {}", pairs.join(" "))
 }
 
 pub(super) async fn remove(engine: &DockerEngine, reference: &str) -> Result<(), EngineError> {

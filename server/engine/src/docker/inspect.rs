@@ -2,10 +2,10 @@
 
 use bollard::models::{
     ContainerInspectResponse, ContainerStateStatusEnum, ContainerSummaryStateEnum, HealthStatusEnum, HostConfig,
-    Mount as EngineMount, MountPoint, MountType,
+    Mount as EngineMount, MountPoint, MountType, NetworkSettings,
 };
 
-use crate::spec::{ContainerDetail, ContainerState, ContainerSummary, HealthReport, HealthState, Mount};
+use crate::spec::{Attachment, ContainerDetail, ContainerState, ContainerSummary, HealthReport, HealthState, Mount};
 
 /// How the engine writes "never".
 const NEVER: &str = "0001-01-01T00:00:00Z";
@@ -63,7 +63,25 @@ pub(super) fn detail(found: ContainerInspectResponse) -> ContainerDetail {
         nano_cpus: positive(host.nano_cpus),
         pids: u32::try_from(positive(host.pids_limit)).unwrap_or(u32::MAX),
         nofile: nofile(&host),
+        networks: attachments(found.network_settings.unwrap_or_default()),
     }
+}
+
+fn attachments(settings: NetworkSettings) -> Vec<Attachment> {
+    let mut networks: Vec<_> = settings
+        .networks
+        .unwrap_or_default()
+        .into_iter()
+        // `none` is the engine's name for being on no network.
+        .filter(|(network, _)| network != "none")
+        .map(|(network, endpoint)| {
+            let asked = endpoint.ipam_config.and_then(|config| config.ipv4_address);
+            let address = endpoint.ip_address.filter(|address| !address.is_empty()).or(asked);
+            Attachment { network, ipv4: address.and_then(|address| address.parse().ok()) }
+        })
+        .collect();
+    networks.sort_by(|a, b| a.network.cmp(&b.network));
+    networks
 }
 
 fn run_state(status: Option<ContainerStateStatusEnum>) -> ContainerState {

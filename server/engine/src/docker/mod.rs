@@ -14,19 +14,22 @@ mod frames;
 mod images;
 mod inspect;
 mod names;
+mod networks;
 mod progress;
 mod stats;
 mod transport;
 mod volumes;
+
+use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 
 use crate::error::EngineError;
 use crate::spec::{
     BuildSpec, ContainerDetail, ContainerSpec, ContainerSummary, EngineEvent, EngineInfo, ExecSpec, ImageDetail,
-    Output, StatsReading, VolumeDetail,
+    NetworkDetail, NetworkSpec, Output, StatsReading, VolumeDetail,
 };
-use crate::{ByteStream, Engine, EngineStream, Running};
+use crate::{Attached, ByteStream, Engine, EngineStream, Running};
 
 pub use connect::DockerEngine;
 
@@ -74,6 +77,10 @@ impl Engine for DockerEngine {
 
     async fn wait_container(&self, id: &str) -> Result<i64, EngineError> {
         containers::wait(self, id).await
+    }
+
+    async fn attach(&self, id: &str) -> Result<Attached, EngineError> {
+        exec::attach(self, id).await
     }
 
     async fn logs(&self, id: &str, tail: Option<u32>, follow: bool) -> Result<EngineStream<Output>, EngineError> {
@@ -124,8 +131,13 @@ impl Engine for DockerEngine {
         images::build(self, spec)
     }
 
-    async fn import_image(&self, reference: &str, tar: ByteStream) -> Result<(), EngineError> {
-        images::import(self, reference, tar).await
+    async fn import_image(
+        &self,
+        reference: &str,
+        labels: &[(String, String)],
+        tar: ByteStream,
+    ) -> Result<(), EngineError> {
+        images::import(self, reference, labels, tar).await
     }
 
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
@@ -142,6 +154,30 @@ impl Engine for DockerEngine {
 
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {
         volumes::remove(self, name).await
+    }
+
+    async fn create_network(&self, spec: &NetworkSpec) -> Result<String, EngineError> {
+        networks::create(self, spec).await
+    }
+
+    async fn inspect_network(&self, name: &str) -> Result<NetworkDetail, EngineError> {
+        networks::inspect(self, name).await
+    }
+
+    async fn list_networks(&self, labels: &[String]) -> Result<Vec<NetworkDetail>, EngineError> {
+        networks::list(self, labels).await
+    }
+
+    async fn connect_network(&self, network: &str, container: &str, ipv4: Option<Ipv4Addr>) -> Result<(), EngineError> {
+        networks::connect(self, network, container, ipv4).await
+    }
+
+    async fn disconnect_network(&self, network: &str, container: &str) -> Result<(), EngineError> {
+        networks::disconnect(self, network, container).await
+    }
+
+    async fn remove_network(&self, name: &str) -> Result<(), EngineError> {
+        networks::remove(self, name).await
     }
 
     async fn events(&self, labels: &[String]) -> Result<EngineStream<EngineEvent>, EngineError> {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::process;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use boxwood_engine::{
     ByteStream, ContainerSpec, DockerEngine, Endpoint, Engine, EngineError, EngineStream, ExecSpec, NetworkMode,
@@ -71,7 +71,7 @@ impl Bench {
             pids: 0,
             nofile: 0,
             network: NetworkMode::None,
-            health: None,
+            ..ContainerSpec::default()
         }
     }
 
@@ -84,6 +84,17 @@ impl Bench {
         let id = self.engine.create_container(spec).await.expect("a container is made");
         self.engine.start_container(&id).await.expect("the container starts");
         id
+    }
+
+    /// Waits until a container of [`Self::spec`] hears signals: its init drops those that come before it has begun.
+    pub(crate) async fn listens(&self, container: &str) {
+        if self.fake.is_some() {
+            return;
+        }
+        let look = async {
+            while !self.output(container, &["sh", "-c", "cat /proc/[0-9]*/comm"]).await.0.contains("sleep") {}
+        };
+        tokio::time::timeout(Duration::from_secs(60), look).await.expect("its main process runs");
     }
 
     /// Runs a command to its end with this input; gives both outputs and its exit status.
@@ -133,6 +144,9 @@ async fn remove_all(endpoint: &Endpoint, filter: &[String]) -> Result<(), Engine
     }
     for volume in engine.list_volumes(filter).await? {
         engine.remove_volume(&volume.name).await?;
+    }
+    for network in engine.list_networks(filter).await? {
+        engine.remove_network(&network.id).await?;
     }
     for image in engine.list_images(filter).await? {
         for tag in &image.tags {

@@ -74,6 +74,6 @@ pub(crate) async fn a_command_ends_with_its_container(bench: &Bench) {
     assert_eq!(text(&echo.bytes), "here");
     bench.engine.stop_container(&id, 0).await.expect("the container stops");
     assert_eq!(collect(running.output).await, (Vec::new(), Vec::new()));
-    let asked = tokio::time::timeout(Duration::from_secs(20), bench.engine.exec_exit_code(&running.exec_id));
+    let asked = tokio::time::timeout(Duration::from_secs(60), bench.engine.exec_exit_code(&running.exec_id));
     assert_eq!(asked.await.expect("an answer").expect("an exit status"), 137);
 }

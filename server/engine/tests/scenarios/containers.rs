@@ -23,8 +23,9 @@ pub(crate) async fn a_container_lives_and_dies(bench: &Bench) {
     assert_eq!((running.id.as_str(), running.state, running.exit_code), (id.as_str(), ContainerState::Running, None));
     assert!(running.started_at.is_some());
 
-    engine.stop_container(&id, 5).await.expect("it stops");
-    engine.stop_container(&id, 5).await.expect("stopping it again is fine");
+    bench.listens(&id).await;
+    engine.stop_container(&id, 60).await.expect("it stops");
+    engine.stop_container(&id, 60).await.expect("stopping it again is fine");
     let stopped = engine.inspect_container(&id).await.expect("it exists");
     assert_eq!((stopped.state, stopped.exit_code, stopped.is_oom_killed), (ContainerState::Exited, Some(143), false));
 
@@ -160,7 +161,8 @@ pub(crate) async fn the_main_process_leaves_its_output_and_its_status(bench: &Be
 
 pub(crate) async fn who_waits_learns_of_the_end(bench: &Bench) {
     let id = bench.running("wait").await;
-    let (waited, stopped) = tokio::join!(bench.engine.wait_container(&id), bench.engine.stop_container(&id, 5));
+    bench.listens(&id).await;
+    let (waited, stopped) = tokio::join!(bench.engine.wait_container(&id), bench.engine.stop_container(&id, 60));
     stopped.expect("it stops");
     assert_eq!(waited.expect("it ends"), 143);
     assert_eq!(bench.engine.wait_container(&id).await.expect("it has ended"), 143);

@@ -81,17 +81,19 @@ pub(crate) async fn an_image_that_is_nowhere_cannot_be_had(bench: &Bench) {
 pub(crate) async fn a_root_file_system_becomes_an_image(bench: &Bench) {
     let reference = format!("{}:1", bench.name("imported"));
     let tar = archive(&[("etc/imported", "yes")]);
-    bench.engine.import_image(&reference, stream(&tar)).await.expect("it is imported");
+    let said = ("dev.boxwood.said".to_owned(), "a-$b-\\".to_owned());
+    bench.engine.import_image(&reference, &[bench.label(), said.clone()], stream(&tar)).await.expect("it is imported");
     let image = bench.engine.inspect_image(&reference).await.expect("an answer").expect("it is there");
     assert_eq!(image.tags, [reference.as_str()]);
+    assert_eq!(image.labels.get(&bench.label().0), Some(&bench.label().1));
+    assert_eq!(image.labels.get(&said.0), Some(&said.1));
     let spec = ContainerSpec { image: reference.clone(), ..bench.spec("imported") };
     let id = bench.engine.create_container(&spec).await.expect("a container is made");
     assert!(bench.engine.path_exists(&id, "/etc/imported").await.expect("an answer"));
     bench.engine.remove_container(&id).await.expect("it goes");
-    // It has no label to be cleaned up by.
     bench.engine.remove_image(&reference).await.expect("the image goes");
 
-    let refused = bench.engine.import_image(&reference, stream(&[0xff; 2000])).await;
+    let refused = bench.engine.import_image(&reference, &[], stream(&[0xff; 2000])).await;
     let is_left = bench.engine.inspect_image(&reference).await.expect("an answer").is_some();
     bench.engine.remove_image(&reference).await.expect("nothing is left behind");
     assert!(matches!(refused, Err(EngineError::Image(_))) && !is_left, "{refused:?}");

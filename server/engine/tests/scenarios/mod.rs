@@ -7,6 +7,8 @@ pub(crate) mod commands;
 pub(crate) mod containers;
 pub(crate) mod events;
 pub(crate) mod images;
+pub(crate) mod networks;
+pub(crate) mod streams;
 pub(crate) mod volumes;
 
 pub(crate) use bench::{Bench, collect};
@@ -58,6 +60,14 @@ macro_rules! scenarios {
             images::an_image_that_is_nowhere_cannot_be_had,
             images::a_root_file_system_becomes_an_image,
             images::an_image_in_use_stays,
+            networks::a_network_lives_and_dies,
+            networks::addresses_belong_to_one_network,
+            networks::a_container_has_the_address_it_asks_for,
+            networks::a_container_is_put_on_further_networks,
+            networks::a_container_without_network_is_on_none,
+            streams::whoever_attaches_before_the_start_misses_nothing,
+            streams::the_input_stays_open_for_the_next_who_attaches,
+            streams::an_unlogged_process_can_be_attached_to,
             volumes::a_volume_lives_and_dies,
             volumes::a_volume_in_use_stays,
             volumes::an_empty_volume_takes_the_images_files_unless_told_not_to,

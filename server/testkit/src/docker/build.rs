@@ -178,7 +178,16 @@ fn exit_of(command: &str) -> Result<(), String> {
     Err(format!("The command '/bin/sh -c {command}' returned a non-zero code: {code}"))
 }
 
-fn pairs(text: &str) -> Vec<(String, String)> {
+pub(super) fn pairs(text: &str) -> Vec<(String, String)> {
     let words = text.split_whitespace().filter_map(|word| word.split_once('='));
-    words.map(|(key, value)| (key.trim_matches('"').to_owned(), value.trim_matches('"').to_owned())).collect()
+    words.map(|(key, value)| (unquoted(key), unquoted(value))).collect()
+}
+
+fn unquoted(word: &str) -> String {
+    let mut plain = String::new();
+    let mut rest = word.trim_matches('"').chars();
+    while let Some(c) = rest.next() {
+        plain.extend(if c == '\\' { rest.next() } else { Some(c) });
+    }
+    plain
 }

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::http::{Answer, Outcome, Query, json_answer};
 use super::lifecycle::health_json;
+use super::networks;
 use super::system::time;
 use super::world::{Container, Engine, has_labels};
 
@@ -31,7 +32,7 @@ fn summary(container: &Container) -> Value {
         "ImageID": container.image_id, "Command": command(container).join(" "),
         "Created": container.created.as_second(), "State": container.state, "Status": container.state,
         "Labels": container.labels(), "Ports": [], "Mounts": mount_points(container),
-        "HostConfig": { "NetworkMode": "default" }, "NetworkSettings": { "Networks": {} },
+        "HostConfig": { "NetworkMode": "default" }, "NetworkSettings": networks::settings(container),
     })
 }
 
@@ -63,7 +64,8 @@ fn detail(container: &Container) -> Value {
             "Health": health_json(container.health.as_ref()),
         },
         "Config": config, "HostConfig": container.request["HostConfig"], "Mounts": mount_points(container),
-        "RestartCount": 0, "Driver": "overlay2", "Platform": "linux", "NetworkSettings": { "Networks": {} },
+        "RestartCount": 0, "Driver": "overlay2", "Platform": "linux",
+        "NetworkSettings": networks::settings(container),
     })
 }
 

@@ -9,7 +9,7 @@ use super::fake::{Health, Usage};
 use super::files::{Mounted, normal};
 use super::http::{Outcome, Query, json_answer, refuse};
 use super::world::{Container, Engine, Image, World, check_name};
-use super::{images, volumes};
+use super::{images, networks, volumes};
 
 const LEAST_MEMORY: u64 = 6 << 20;
 
@@ -25,6 +25,7 @@ pub(super) fn create(engine: &Engine, query: &Query, mut request: Value) -> Outc
         let image = images::find(world, &reference)?.clone();
         check_limits(&request["HostConfig"], cpus)?;
         let mounts = read_mounts(&request["HostConfig"]["Mounts"])?;
+        let places = networks::asked(&request)?;
         if let Some(other) = world.containers.iter().find(|container| container.name == name) {
             return refuse(
                 409,
@@ -57,6 +58,8 @@ pub(super) fn create(engine: &Engine, query: &Query, mut request: Value) -> Outc
             log: Vec::new(),
             files: image.files,
             mounts,
+            places,
+            read: Vec::new(),
             usage: Usage::default(),
             run: 0,
             request,

@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use hyper::header::{CONNECTION, UPGRADE};
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
+use super::attach::upgraded;
 use super::http::{Outcome, Query, empty_answer, frame, json_answer, refuse, stream_answer};
 use super::scripts::Execution;
 use super::world::{Engine, Exec, World};
@@ -84,13 +84,7 @@ pub(super) fn start(engine: &Arc<Engine>, id: &str, body: &Value, upgrade: Optio
             session.serve(TokioIo::new(upgraded)).await;
         }
     });
-    let mut answer = empty_answer(101);
-    for (name, value) in [(CONNECTION, "Upgrade"), (UPGRADE, "tcp")] {
-        if let Ok(value) = value.parse() {
-            answer.headers_mut().insert(name, value);
-        }
-    }
-    Ok(answer)
+    Ok(upgraded())
 }
 
 struct Session {

@@ -221,6 +221,18 @@ impl FakeDocker {
         lock(&self.engine.scripts).add(script);
     }
 
+    /// Says what main processes print when they read a line. The newest script that knows the command decides; a gateway
+    /// answers well by itself.
+    pub fn on_line(&self, answers: impl Fn(&[String], &str) -> Option<Vec<String>> + Send + Sync + 'static) {
+        lock(&self.engine.scripts).add_answers(answers);
+    }
+
+    /// Lines that a main process has read.
+    #[must_use]
+    pub fn lines_read(&self, container: &str) -> Vec<String> {
+        self.engine.look(|world| world.container(container).map(|found| found.read.clone()).unwrap_or_default())
+    }
+
     /// Answers the next matching request with an error, without doing it.
     pub fn fail_next(&self, matcher: impl Into<Matcher>, status: u16, message: &str) {
         self.fail_after(matcher, 0, status, message);

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::files;
 use super::http::{Answer, Outcome, Query, Refusal, empty_answer, json_answer, message, refuse, stream_answer};
 use super::world::{Engine, Image, World, digest, has_labels};
+use super::{build, files};
 
 /// A reference with its tag said.
 pub(super) fn normal(reference: &str) -> String {
@@ -135,6 +135,12 @@ fn import(engine: &Engine, query: &Query, body: &[u8]) -> Outcome {
         arch: "amd64".to_owned(),
         size: body.len() as u64,
         files: entries.into_iter().map(|(name, node)| (files::normal(&name), node)).collect(),
+        labels: query
+            .get("changes")
+            .lines()
+            .filter_map(|line| line.strip_prefix("LABEL "))
+            .flat_map(build::pairs)
+            .collect(),
         ..Image::default()
     };
     engine.change(|world| add(world, image, &reference, "import"));

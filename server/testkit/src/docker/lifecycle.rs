@@ -4,21 +4,25 @@ use serde_json::json;
 
 use super::fake::Health;
 use super::http::{Outcome, Query, empty_answer, refuse};
+use super::networks;
 use super::scripts::Execution;
-use super::world::{Engine, World, check_name};
+use super::world::{Container, Engine, World, check_name};
 
 pub(super) fn start(engine: &Engine, id: &str) -> Outcome {
     let scripts = engine.scripts();
     engine.change(|world| {
-        let container = world.container_mut(id)?;
-        if container.is_running() {
+        let index = world.find(id)?;
+        if world.containers[index].is_running() {
             return Ok(empty_answer(304));
         }
-        let words = |name: &str| {
-            let words = container.request[name].as_array().cloned().unwrap_or_default();
-            words.into_iter().filter_map(|word| word.as_str().map(str::to_owned)).collect::<Vec<_>>()
-        };
-        let command = [words("Entrypoint"), words("Cmd")].concat();
+        if let Err(refusal) = networks::join(world, index) {
+            world.containers[index].exit_code = 128;
+            world.containers[index].error.clone_from(&refusal.message);
+            return Err(refusal);
+        }
+        let container = &mut world.containers[index];
+        let command = main_command(container);
+        container.error = String::new();
         container.state = "running".to_owned();
         container.started_at = Some(jiff::Timestamp::now());
         container.exit_code = 0;
@@ -38,6 +42,13 @@ pub(super) fn start(engine: &Engine, id: &str) -> Outcome {
     })
 }
 
+/// Program and arguments of a main process.
+pub(super) fn main_command(container: &Container) -> Vec<String> {
+    let words = |name: &str| container.request[name].as_array().cloned().unwrap_or_default();
+    let all = words("Entrypoint").into_iter().chain(words("Cmd"));
+    all.filter_map(|word| word.as_str().map(str::to_owned)).collect()
+}
+
 /// Adds output of the main process, a line at a time.
 pub(super) fn write_log(world: &mut World, id: &str, stream: u8, bytes: &[u8]) {
     if let Ok(container) = world.container_mut(id) {
@@ -53,6 +64,7 @@ pub(super) fn die(world: &mut World, id: &str, exit_code: i64) {
     }
     container.state = "exited".to_owned();
     container.exit_code = exit_code;
+    container.places.values_mut().for_each(|place| place.address = None);
     container.finished_at = Some(jiff::Timestamp::now());
     let key = container.id.clone();
     world.tell(&key, "die", &[("exitCode", exit_code.to_string())]);

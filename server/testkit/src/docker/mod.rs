@@ -5,6 +5,7 @@
 //! tests without a runtime, tests with a paused clock and child processes alike.
 
 mod archive;
+mod attach;
 mod build;
 mod containers;
 mod create;
@@ -15,6 +16,7 @@ mod files;
 mod http;
 mod images;
 mod lifecycle;
+mod networks;
 mod routes;
 mod scripts;
 mod server;
@@ -27,4 +29,4 @@ mod world;
 pub use fake::{Call, ExecRecord, FakeDocker, Health, ImageSeed, Usage};
 pub use faults::Matcher;
 pub use scripts::Execution;
-pub use snapshot::{ContainerSnapshot, ImageSnapshot, Snapshot, VolumeSnapshot};
+pub use snapshot::{ContainerSnapshot, ImageSnapshot, NetworkSnapshot, Snapshot, VolumeSnapshot};

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::http::{Outcome, Query, Refusal, refuse};
 use super::world::Engine;
-use super::{archive, build, containers, create, exec, images, lifecycle, streams, system, volumes};
+use super::{archive, attach, build, containers, create, exec, images, lifecycle, networks, streams, system, volumes};
 
 pub(super) async fn route(engine: &Arc<Engine>, method: &str, path: &str, request: &mut Request<Incoming>) -> Outcome {
     let query = Query::parse(request.uri().query());
@@ -31,6 +31,11 @@ pub(super) async fn route(engine: &Arc<Engine>, method: &str, path: &str, reques
         ("POST", ["containers", id, "wait"]) => streams::wait(engine, id, &query),
         ("DELETE", ["containers", id]) => lifecycle::remove(engine, id, &query),
         ("GET", ["containers", id, "logs"]) => streams::logs(engine, id, &query),
+        ("POST", ["containers", id, "attach"]) => {
+            let upgrade = hyper::upgrade::on(&mut *request);
+            let wants_upgrade = request.headers().contains_key(hyper::header::UPGRADE);
+            attach::attach(engine, id, wants_upgrade.then_some(upgrade))
+        }
         ("GET", ["containers", id, "stats"]) => streams::stats(engine, id, &query),
         ("HEAD", ["containers", id, "archive"]) => archive::stat(engine, id, &query),
         ("GET", ["containers", id, "archive"]) => archive::download(engine, id, &query),
@@ -56,6 +61,12 @@ pub(super) async fn route(engine: &Arc<Engine>, method: &str, path: &str, reques
         ("POST", ["volumes", "create"]) => volumes::create(engine, &json(request).await?),
         ("GET", ["volumes", name]) => volumes::inspect(engine, name),
         ("DELETE", ["volumes", name]) => volumes::remove(engine, name),
+        ("GET", ["networks"]) => Ok(networks::list(engine, &query)),
+        ("POST", ["networks", "create"]) => networks::create(engine, &json(request).await?),
+        ("GET", ["networks", name]) => networks::inspect(engine, name),
+        ("POST", ["networks", name, "connect"]) => networks::connect(engine, name, &json(request).await?),
+        ("POST", ["networks", name, "disconnect"]) => networks::disconnect(engine, name, &json(request).await?),
+        ("DELETE", ["networks", name]) => networks::remove(engine, name),
         _ => refuse(404, "page not found"),
     }
 }

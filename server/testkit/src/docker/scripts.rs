@@ -57,16 +57,31 @@ impl<O: Into<Vec<u8>>, E: Into<Vec<u8>>> From<(O, E, i64)> for Execution {
 }
 
 type Script = Arc<dyn Fn(&[String]) -> Option<Execution> + Send + Sync>;
+type Answers = Arc<dyn Fn(&[String], &str) -> Option<Vec<String>> + Send + Sync>;
 
 /// Scripts that tests gave, and the commands that are always there.
 #[derive(Default, Clone)]
 pub(super) struct Scripts {
     given: Vec<Script>,
+    answers: Vec<Answers>,
 }
 
 impl Scripts {
     pub(super) fn add(&mut self, script: impl Fn(&[String]) -> Option<Execution> + Send + Sync + 'static) {
         self.given.push(Arc::new(script));
+    }
+
+    pub(super) fn add_answers(
+        &mut self,
+        answers: impl Fn(&[String], &str) -> Option<Vec<String>> + Send + Sync + 'static,
+    ) {
+        self.answers.push(Arc::new(answers));
+    }
+
+    /// What a main process prints when it reads a line: the newest script that knows it decides.
+    pub(super) fn answer(&self, command: &[String], line: &str) -> Vec<String> {
+        let given = self.answers.iter().rev().find_map(|answers| answers(command, line));
+        given.unwrap_or_else(|| gateway(command, line).into_iter().collect())
     }
 
     /// What a command does: the newest script that knows it decides.
@@ -106,12 +121,23 @@ impl Scripts {
                 self.run(&command.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>())
             }
             ["health" | "image-healthcheck", ..] => Execution::prints(format!("{}\n", healthy())),
+            ["reach", ..] => Execution::prints("{\"closed\":true,\"open\":true,\"checks\":[]}\n"),
             ["seal", ..] => Execution::prints("sealed 3 files\n"),
             ["verify", ..] => Execution::prints("verified 3 files\n"),
             ["--version", ..] => Execution::prints("boxwood-helper 0.0.0\n"),
             _ => Execution::fails(2, "boxwood-helper: unknown command\n"),
         }
     }
+}
+
+/// A gateway does what it is asked, and says which policy it has.
+fn gateway(command: &[String], line: &str) -> Option<String> {
+    command.first().filter(|program| program.ends_with("boxwood-gateway"))?;
+    let asked: serde_json::Value = serde_json::from_str(line).ok()?;
+    let revision = asked["params"]["revision"].as_u64().unwrap_or_default();
+    let status = json!({ "version": "0.0.0", "run": 1, "revision": revision, "open": 0, "allowed": 0, "blocked": 0,
+                         "hits": [], "asks": [], "recent": [] });
+    Some(json!({ "jsonrpc": "2.0", "id": asked["id"], "result": status }).to_string())
 }
 
 fn healthy() -> serde_json::Value {

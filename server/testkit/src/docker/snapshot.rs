@@ -15,6 +15,8 @@ pub struct Snapshot {
     pub volumes: BTreeMap<String, VolumeSnapshot>,
     /// Images by id.
     pub images: BTreeMap<String, ImageSnapshot>,
+    /// Networks by name.
+    pub networks: BTreeMap<String, NetworkSnapshot>,
 }
 
 /// A container.
@@ -28,6 +30,19 @@ pub struct ContainerSnapshot {
     pub labels: BTreeMap<String, String>,
     /// `KIND SOURCE -> TARGET`, with ` (ro)` when it cannot be written.
     pub mounts: Vec<String>,
+    /// `NAME`, with ` ADDRESS` while it runs, of networks that were made.
+    pub networks: Vec<String>,
+}
+
+/// A network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct NetworkSnapshot {
+    /// Whether it leads nowhere.
+    pub internal: bool,
+    /// Its addresses.
+    pub subnet: String,
+    /// Labels.
+    pub labels: BTreeMap<String, String>,
 }
 
 /// A volume.
@@ -66,6 +81,15 @@ impl Snapshot {
                 image: container.image().to_owned(),
                 labels: labels.map(|(key, value)| (key, value.as_str().unwrap_or_default().to_owned())).collect(),
                 mounts,
+                networks: container
+                    .places
+                    .iter()
+                    .filter(|(name, _)| world.networks.contains_key(*name))
+                    .map(|(name, place)| match place.address {
+                        Some(address) => format!("{name} {address}"),
+                        None => name.clone(),
+                    })
+                    .collect(),
             };
             (container.name.clone(), snapshot)
         });
@@ -77,6 +101,15 @@ impl Snapshot {
             let tags = image.tags.iter().cloned().collect();
             (image.id.clone(), ImageSnapshot { tags, labels: image.labels.clone() })
         });
-        Self { containers: containers.collect(), volumes: volumes.collect(), images: images.collect() }
+        let networks = world.networks.iter().map(|(name, network)| {
+            let (internal, labels) = (network.internal, network.labels.clone());
+            (name.clone(), NetworkSnapshot { internal, subnet: network.subnet.to_string(), labels })
+        });
+        Self {
+            containers: containers.collect(),
+            volumes: volumes.collect(),
+            images: images.collect(),
+            networks: networks.collect(),
+        }
     }
 }

@@ -7,7 +7,7 @@ use futures::{Stream, StreamExt, stream};
 use serde_json::{Value, json};
 use tokio::sync::broadcast::error::RecvError;
 
-use super::http::{Answer, Outcome, Query, frame, message, stream_answer};
+use super::http::{Answer, Outcome, Query, frame, message, refuse, stream_answer};
 use super::world::{Engine, World, has_labels};
 
 pub(super) fn events(engine: &Engine, query: &Query) -> Answer {
@@ -42,6 +42,9 @@ pub(super) fn events(engine: &Engine, query: &Query) -> Answer {
 pub(super) fn logs(engine: &Arc<Engine>, id: &str, query: &Query) -> Outcome {
     let (key, length) = engine.look(|world| {
         let container = world.container(id)?;
+        if container.request["HostConfig"]["LogConfig"]["Type"] == json!("none") {
+            return refuse(501, "configured logging driver does not support reading");
+        }
         Ok((container.id.clone(), container.log.len()))
     })?;
     let tail = query.get("tail").parse().unwrap_or(usize::MAX);

@@ -1,4 +1,4 @@
-//! What exists: containers, images, volumes and commands, and the events of their changes.
+//! What exists: containers, images, volumes, networks and commands, and the events of their changes.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,6 +12,7 @@ use super::fake::{Call, Health, Usage};
 use super::faults::Faults;
 use super::files::{Files, Mounted};
 use super::http::{Outcome, Refusal, refuse};
+use super::networks::{Network, Place};
 use super::scripts::Scripts;
 
 /// Events a slow reader may be behind.
@@ -37,6 +38,10 @@ pub(super) struct Container {
     pub(super) log: Vec<(u8, Vec<u8>)>,
     pub(super) files: Files,
     pub(super) mounts: Vec<Mounted>,
+    /// Where it is, by name of the network.
+    pub(super) places: BTreeMap<String, Place>,
+    /// Lines that the main process has read.
+    pub(super) read: Vec<String>,
     pub(super) usage: Usage,
     /// Counts starts, so that a stream can tell one run from the next.
     pub(super) run: u64,
@@ -91,6 +96,7 @@ pub(super) struct World {
     /// Images a pull would find.
     pub(super) registry: BTreeMap<String, Image>,
     pub(super) volumes: BTreeMap<String, Volume>,
+    pub(super) networks: BTreeMap<String, Network>,
     pub(super) execs: Vec<(String, Exec)>,
     outbox: Vec<Value>,
     ids: u64,
@@ -253,7 +259,7 @@ pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The engine's rule for names of containers and volumes.
+/// The engine's rule for names of containers, volumes and networks.
 pub(super) fn check_name(kind: &str, name: &str) -> Outcome<()> {
     let is_fine = name.len() > 1
         && name.starts_with(|c: char| c.is_ascii_alphanumeric())

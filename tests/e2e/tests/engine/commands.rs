@@ -17,9 +17,15 @@ fn output_error_output_and_status_arrive_apart_and_unchanged() {
     )
     .expect("a result");
     assert_eq!((done.exit_code, done.stdout.as_str(), done.stderr.as_str()), (42, "out\n", "err\n"));
-    // Engines before 23 have one status for both.
-    assert!(matches!(world.exec(["no-such-program"]).status, 126 | 127));
-    assert_eq!(world.exec(["/etc/passwd"]).status, 126, "as shells have it");
+    for (program, status) in [("no-such-program", 127), ("/no/such/program", 127), ("/etc/passwd", 126)] {
+        let done = world.exec([program]);
+        assert_eq!((done.status, done.out().as_str()), (status, ""), "as shells have it");
+        assert!(done.err().contains(program), "{}", done.told("does not say what did not start"));
+        let result: ExecResult =
+            serde_json::from_slice(&world.boxwood(["exec", "--json", "--", program]).run().stdout).expect("a result");
+        assert_eq!((result.exit_code, result.stdout.as_str()), (i64::from(status), ""));
+        assert!(result.stderr.contains(program), "{}", result.stderr);
+    }
     assert_eq!(world.sh("kill -TERM $$").status, 143, "as shells have it");
 }
 

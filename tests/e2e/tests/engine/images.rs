@@ -59,8 +59,13 @@ fn a_dockerfile_named_on_the_command_line_needs_no_approval() {
 fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
     let world = World::new();
     let mark = unique(&world);
-    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo {mark}-said-the-build >&2; exit 3\n"));
-    let images = docker::images("label=dev.boxwood.role=project-image");
+    // The label tells what is left of this build from what other tests make meanwhile.
+    let dockerfile = format!(
+        "FROM debian:bookworm-slim AS one\nLABEL dev.boxwood.test={mark}\nRUN echo {mark} >/one\nFROM debian:bookworm-slim\n\
+         LABEL dev.boxwood.test={mark}\nRUN echo {mark} >/two\nRUN echo {mark}-said-the-build >&2; exit 3\n"
+    );
+    world.write("Dockerfile", dockerfile);
+    let left = || docker::all_images(&format!("label=dev.boxwood.test={mark}"));
     let error = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
     assert!(format!("{error}").contains(&format!("{mark}-said-the-build")), "{error:?}");
     let said = world.boxwood(["start", "--dockerfile", "Dockerfile"]).run();
@@ -72,7 +77,7 @@ fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
     assert_eq!(said.status, 70);
     assert!(world.containers().is_empty());
     assert!(world.list().is_empty());
-    assert_eq!(docker::images("label=dev.boxwood.role=project-image"), images);
+    assert_eq!(left(), Vec::<String>::new(), "steps of the build stay");
     let builders = docker::docker(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
     assert!(!builders.contains(&mark), "a container of the build stays");
     assert_eq!(world.listing(), ["Dockerfile"], "nothing is left in the project");
@@ -81,6 +86,22 @@ fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
     let _ = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
     let _ = world.boxwood(["start", "--json", "--dockerfile", "no/such/file"]).run().refused(ErrorCode::ConfigInvalid);
     let _ = world.boxwood(["start", "--json", "--dockerfile", "../outside"]).run().refused(ErrorCode::ConfigInvalid);
+}
+
+#[test]
+fn only_what_a_build_made_is_removed_however_it_words_its_steps() {
+    let world = World::new();
+    let mark = unique(&world);
+    // Somebody's image without a name, such as their own unfinished builds leave.
+    let container = docker::docker(["create", "debian:bookworm-slim", "true"]);
+    let theirs = docker::docker(["commit", "--change", &format!("LABEL theirs={mark}"), &container]);
+    let _ = docker::docker(["rm", &container]);
+    let to_remove = theirs.clone();
+    world.at_end(move || drop(docker::try_docker(&["image", "rm", &to_remove])));
+    let short = &theirs["sha256:".len()..][..12];
+    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo {mark}; echo ' ---> {short}'; exit 3\n"));
+    let _ = world.boxwood(["start", "--json", "--dockerfile", "Dockerfile"]).run().refused(ErrorCode::ImageFailed);
+    assert_eq!(docker::all_images(&format!("label=theirs={mark}")), [theirs]);
 }
 
 #[test]

@@ -14,9 +14,10 @@ fn an_interrupted_build_leaves_nothing() {
     // A build that would never end by itself.
     world.write(
         "Dockerfile",
-        format!("FROM debian:bookworm-slim\nRUN echo building-{mark} && mkfifo /never && cat /never\n"),
+        format!(
+            "FROM debian:bookworm-slim\nLABEL dev.boxwood.test={mark}\nRUN echo building-{mark} && mkfifo /never && cat /never\n"
+        ),
     );
-    let images = docker::images("label=dev.boxwood.role=project-image");
     let call = world.boxwood(["start", "-v", "--dockerfile", "Dockerfile"]).spawn();
     call.wait_for_line(&format!("building-{mark}"));
     call.signal("INT");
@@ -24,7 +25,8 @@ fn an_interrupted_build_leaves_nothing() {
     assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
     let builders = || docker::docker(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
     until("the build's container is gone", || (!builders().contains(&mark)).then_some(()));
-    assert_eq!(docker::images("label=dev.boxwood.role=project-image"), images);
+    let left = || docker::all_images(&format!("label=dev.boxwood.test={mark}"));
+    until("the build's steps are gone", || left().is_empty().then_some(()));
     assert!(world.containers().is_empty());
     assert!(world.list().is_empty());
     assert_eq!(world.listing(), ["Dockerfile"]);

@@ -4,6 +4,7 @@
 
 mod absent_engine;
 mod apart;
+mod base;
 mod clashes;
 mod claude;
 mod command_line;
@@ -11,6 +12,7 @@ mod commands;
 mod container;
 mod crashes;
 mod disk;
+mod egress;
 mod images;
 mod interrupted;
 mod lifecycle;

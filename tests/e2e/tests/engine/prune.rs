@@ -1,6 +1,6 @@
 //! What is removed when tidying up, and above all what is not.
 
-use boxwood_e2e::{World, docker, world::pinned_claude};
+use boxwood_e2e::{World, docker};
 use boxwood_protocol::params::{EnsureAction, PruneReport};
 
 /// What somebody else made, partly with the product's labels on it.
@@ -40,15 +40,19 @@ impl Foreign {
 /// sandbox of another one, so that tidying up in a test costs nobody an image.
 fn guard(world: &World) {
     let owner = format!("label=dev.boxwood.owner={}", owner(world));
-    for id in docker::images(&owner) {
-        let tag = docker::docker(["image", "inspect", "--format", "{{index .RepoTags 0}}", &id]);
-        let labels = [("role", "sandbox"), ("image", &tag), ("claude", &pinned_claude())]
-            .map(|(key, value)| format!("--label=dev.boxwood.{key}={value}"));
-        let mut args = vec!["create".to_owned()];
-        args.extend(labels);
+    let keep = |further: &[String]| {
+        let mut args = vec!["create".to_owned(), "--label=dev.boxwood.role=sandbox".to_owned()];
+        args.extend_from_slice(further);
         args.extend(["debian:bookworm-slim".to_owned(), "true".to_owned()]);
         let guard = docker::docker(args);
         world.at_end(move || drop(docker::try_docker(&["rm", "--force", &guard])));
+    };
+    for id in docker::images(&owner) {
+        let tag = docker::docker(["image", "inspect", "--format", "{{index .RepoTags 0}}", &id]);
+        keep(&[format!("--label=dev.boxwood.image={tag}")]);
+    }
+    for volume in docker::volumes(&owner) {
+        keep(&[format!("--volume={volume}:/opt/boxwood:ro")]);
     }
 }
 
@@ -61,7 +65,7 @@ fn owner(world: &World) -> String {
 fn leave_old_things(world: &World) -> (String, String) {
     let name = world.root().file_name().expect("it has a name").to_string_lossy().to_lowercase();
     let owner = format!("dev.boxwood.owner={}", owner(world));
-    let (image, volume) = (format!("{name}:old"), format!("{name}-old"));
+    let (image, volume) = (format!("boxwood-agent:{name}-old"), format!("{name}-old"));
     let container = docker::docker(["create", "debian:bookworm-slim", "true"]);
     let label = |key: &str, value: &str| format!("--change=LABEL dev.boxwood.{key}={value}");
     let _ = docker::docker([
@@ -73,23 +77,97 @@ fn leave_old_things(world: &World) -> (String, String) {
         &image,
     ]);
     let _ = docker::docker(["rm", &container]);
+    volume_of(world, &volume, "0.0.0");
+    let i = image.clone();
+    world.at_end(move || drop(docker::try_docker(&["image", "rm", &i])));
+    (image, volume)
+}
+
+/// A volume as the product fills them, with another version of Claude Code in it.
+fn volume_of(world: &World, name: &str, version: &str) {
+    let labels = [("owner", owner(world).as_str()), ("role", "runtime"), ("claude", version)]
+        .map(|(key, value)| format!("--label=dev.boxwood.{key}={value}"));
+    let _ = docker::docker([&["volume".to_owned(), "create".to_owned()][..], &labels, &[name.to_owned()]].concat());
+    let _ =
+        docker::docker(["run", "--rm", &format!("--volume={name}:/v"), "debian:bookworm-slim", "touch", "/v/claude"]);
+    let name = name.to_owned();
+    world.at_end(move || drop(docker::try_docker(&["volume", "rm", &name])));
+}
+
+#[test]
+fn alone_prune_removes_runtime_volumes_of_other_versions_that_nobody_uses() {
+    let world = World::new();
+    let foreign = Foreign::make(&world);
+    guard(&world);
+    let _ = world.start();
+    let name = world.root().file_name().expect("it has a name").to_string_lossy().to_lowercase();
+    let volume = |what: &str| format!("{name}-{what}");
+    for (what, version) in [("unused", "0.0.1"), ("of-a-sandbox", "0.0.2"), ("of-somebody", "0.0.3")] {
+        volume_of(&world, &volume(what), version);
+    }
+    // The same version filled from other sources, as a newer build of the product leaves the one before.
+    volume_of(&world, &volume("refilled"), &world.list()[0].claude_version);
+    for (what, label) in [("of-a-sandbox", "dev.boxwood.role=sandbox"), ("of-somebody", "not-ours=1")] {
+        let mount = format!("--volume={}:/opt/boxwood:ro", volume(what));
+        let user = docker::docker(["create", "--label", label, &mount, "debian:bookworm-slim", "true"]);
+        world.at_end(move || drop(docker::try_docker(&["rm", "--force", &user])));
+    }
+    let somebodys = volume("elses");
     let _ = docker::docker([
         "volume",
         "create",
-        "--label",
-        &owner,
-        "--label",
-        "dev.boxwood.role=runtime",
-        "--label",
-        "dev.boxwood.claude=0.0.0",
-        &volume,
+        "--label=dev.boxwood.role=runtime",
+        "--label=dev.boxwood.owner=4242",
+        &somebodys,
     ]);
-    let (i, v) = (image.clone(), volume.clone());
-    world.at_end(move || {
-        drop(docker::try_docker(&["image", "rm", &i]));
-        drop(docker::try_docker(&["volume", "rm", &v]));
-    });
-    (image, volume)
+    let to_remove = somebodys.clone();
+    world.at_end(move || drop(docker::try_docker(&["volume", "rm", &to_remove])));
+    let own = || docker::volumes(&format!("name={name}-"));
+    let before = own();
+
+    let did: PruneReport = world.boxwood(["prune", "--json"]).run().json();
+    let mut gone = did.volumes;
+    gone.sort();
+    assert_eq!(gone, [volume("refilled"), volume("unused")]);
+    let left: Vec<String> = before.into_iter().filter(|volume| !gone.contains(volume)).collect();
+    assert_eq!(own(), left, "and nothing else");
+    assert!(foreign.is_there());
+    assert_eq!(world.exec(["claude", "--version"]).ok().status, 0, "what runs has its own");
+}
+
+#[test]
+fn alone_prune_removes_what_unfinished_builds_left_and_nothing_built_upon_ours() {
+    let world = World::new();
+    guard(&world);
+    let name = world.root().file_name().expect("it has a name").to_string_lossy().to_lowercase();
+    let mark = format!("label=dev.boxwood.test={name}");
+    let build = |labels: &[&str], tag: &str| {
+        let mut dockerfile = format!("FROM debian:bookworm-slim\nLABEL dev.boxwood.test={name}\n");
+        for label in labels {
+            dockerfile.push_str(&format!("LABEL {label}\n"));
+        }
+        dockerfile.push_str(&format!("RUN echo {name}{tag} >/made\n"));
+        world.write("Dockerfile", dockerfile);
+        let mut args = vec!["build".to_owned(), "--quiet".to_owned()];
+        args.extend((!tag.is_empty()).then(|| format!("--tag={name}-{tag}")));
+        args.push(world.project().to_string_lossy().into_owned());
+        let id = docker::docker(args);
+        let to_remove = if tag.is_empty() { id.clone() } else { format!("{name}-{tag}") };
+        world.at_end(move || drop(docker::try_docker(&["image", "rm", "--force", &to_remove])));
+        id
+    };
+    let owner = format!("dev.boxwood.owner={}", owner(&world));
+    let layer = build(&[&owner, "dev.boxwood.role=layer"], "");
+    let theirs = build(&["somebodys=layer"], "");
+    let derived = build(&[&owner, "dev.boxwood.role=image", "dev.boxwood.version=0.0.0"], "derived");
+
+    let would: PruneReport = world.boxwood(["prune", "--dry-run", "--json"]).run().json();
+    assert!(would.images.contains(&layer), "{would:?}");
+    let did: PruneReport = world.boxwood(["prune", "--json"]).run().json();
+    assert_eq!(did.images, would.images, "it does what it said");
+    let left = docker::all_images(&mark);
+    assert!(!left.contains(&layer), "{left:?}");
+    assert!(left.contains(&theirs) && left.contains(&derived), "{left:?}");
 }
 
 #[test]
@@ -141,8 +219,8 @@ fn alone_cleanup_removes_everything_of_this_installation_and_nothing_of_others()
     assert!(world.list().is_empty());
     assert!(foreign.is_there());
     assert!(docker::inspect(&theirs.container).is_some_and(|container| container["State"]["Running"] == true));
-    let left: Vec<String> = volumes.into_iter().filter(|name| *name != volume).collect();
-    assert_eq!(docker::volumes("label=dev.boxwood.role=runtime"), left, "what others use stays");
+    let left = docker::volumes("label=dev.boxwood.role=runtime");
+    assert!(volumes.iter().all(|name| *name == volume || left.contains(name)), "what others use stays: {left:?}");
     assert!(world.state().join("sandboxes").read_dir().expect("state stays").next().is_some());
     assert!(world.listing().is_empty(), "the project is as it was");
     assert_eq!(world.start().action, EnsureAction::Created);

@@ -2,8 +2,11 @@
 //! what is attacked.
 
 mod confinement;
+mod egress;
 mod forbidden;
 mod host_files;
 mod hostile_input;
+mod inside;
+mod masked;
 mod secrets;
 mod socket;

@@ -107,13 +107,12 @@ fn a_key_stands_in_one_private_file_and_nowhere_else() {
         }
     }
     let running = processes(&world);
-    assert!(!running.is_empty(), "the daemon is among them");
+    assert!(running.contains(&world.daemon().expect("it runs").pid), "the daemon is among them");
     for pid in running {
         for file in ["cmdline", "environ"] {
-            check(
-                &format!("the {file} of a process of the product"),
-                fs::read(format!("/proc/{pid}/{file}")).expect("its owner may read it"),
-            );
+            // One that has ended meanwhile shows nothing to anybody.
+            let shown = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            check(&format!("the {file} of a process of the product"), shown);
         }
     }
 

@@ -1,0 +1,78 @@
+//! Addresses of sandboxes' own networks: blocks of a range that nobody routes, so that none of the engine's few default
+//! ones is used up.
+
+use std::net::Ipv4Addr;
+
+use boxwood_core::content_hash;
+
+/// The range of the blocks, 198.18.0.0/15: set apart for testing networks against each other, never on the internet.
+const RANGE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
+/// Blocks in it.
+const BLOCKS: u32 = 128;
+/// Prefix of a block.
+const PREFIX: u32 = 22;
+
+/// One block.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    first: u32,
+}
+
+impl Place {
+    fn at(index: u32) -> Self {
+        Self { first: RANGE.to_bits() + (index % BLOCKS) * (1 << (32 - PREFIX)) }
+    }
+
+    /// The block of a network's addresses, when they are one.
+    pub(crate) fn parse(subnet: &str) -> Option<Self> {
+        (0..BLOCKS).map(Self::at).find(|place| place.subnet() == subnet)
+    }
+
+    /// For example `198.18.4.0/22`.
+    pub(crate) fn subnet(self) -> String {
+        format!("{}/{PREFIX}", Ipv4Addr::from_bits(self.first))
+    }
+
+    /// The gateway's own address. The one before it is what engines take for the bridge.
+    pub(crate) const fn gateway(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.first + 2)
+    }
+
+    /// The sandbox's address.
+    pub(crate) const fn sandbox(self) -> Ipv4Addr {
+        Ipv4Addr::from_bits(self.first + 3)
+    }
+}
+
+/// The blocks in the order in which a sandbox tries them, so that most find the first one free.
+pub(crate) fn candidates(sandbox: &str) -> impl Iterator<Item = Place> {
+    let hash = content_hash([sandbox.as_bytes()]);
+    let begin = u32::from_str_radix(&hash[..8], 16).unwrap_or_default() % BLOCKS;
+    (0..BLOCKS).map(move |step| Place::at(begin + step))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_found_again_by_its_name() {
+        let place = Place::at(1);
+        assert_eq!(place.subnet(), "198.18.4.0/22");
+        assert_eq!((place.gateway(), place.sandbox()), ([198, 18, 4, 2].into(), [198, 18, 4, 3].into()));
+        assert_eq!(Place::parse("198.18.4.0/22"), Some(place));
+        for other in ["198.18.5.0/22", "198.18.4.0/23", "198.20.0.0/22", "172.17.0.0/16", ""] {
+            assert_eq!(Place::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn every_block_is_tried_once() {
+        let mut tried: Vec<_> = candidates("a-00000000").map(Place::subnet).collect();
+        assert_eq!(tried, candidates("a-00000000").map(Place::subnet).collect::<Vec<_>>());
+        tried.sort();
+        tried.dedup();
+        assert_eq!(tried.len(), 128);
+        assert!(tried.iter().all(|subnet| subnet.starts_with("198.18.") || subnet.starts_with("198.19.")));
+    }
+}

@@ -1,0 +1,207 @@
+//! The form for containers that have no second one beside them: the same gateway inside, with rules of the kernel that
+//! let nobody but it out.
+//!
+//! A small process of root's sets the rules first, starts the gateway as a user of its own without any right, gives it the
+//! policy, and stays to set the rules again when somebody took them away. It is weaker than a gateway outside: whoever
+//! becomes root in the container, with the right to administer its network, is past it. It never says otherwise: the
+//! label in its status is `inside`, and `off` when the kernel refused.
+
+pub mod args;
+pub mod child;
+pub mod firewall;
+pub mod policy;
+pub mod status;
+pub mod watch;
+
+use std::net::Ipv4Addr;
+use std::process::ExitCode;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::time::{Duration, Instant};
+
+use args::Inside;
+use child::Child;
+use firewall::Firewall;
+use status::{Label, Status};
+
+use crate::addresses::Subnet;
+use crate::netlink;
+
+/// Where own addresses come from. Nobody else is on this network: it exists in the container only.
+pub const SUBNET: &str = "198.18.0.0/22";
+/// The first addresses of it, which are the gateway's.
+const FIRST: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 28);
+/// The gateway's main address.
+pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+/// How often the rules are looked at when nothing tells of changes.
+const OFTEN: Duration = Duration::from_secs(3);
+/// How often they are looked at all the same.
+const SELDOM: Duration = Duration::from_secs(30);
+/// How long a gateway that ended is not started again at first, and at most.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// What makes the root process do something.
+#[derive(Debug)]
+pub enum Event {
+    /// The kernel's rules may have changed.
+    Rules,
+    /// Nothing tells of changes to the rules any more.
+    Unwatched,
+    /// The policy's file may have changed.
+    Policy,
+    /// The gateway told of something that it refused.
+    Refused(String),
+    /// The gateway ended, the one of this number.
+    Ended(u64),
+}
+
+/// Reads the arguments after `inside` and does what they say; returns when the container has to go on without, otherwise
+/// never.
+#[must_use]
+pub fn start(arguments: impl IntoIterator<Item = String>) -> ExitCode {
+    match args::read(arguments) {
+        Ok(inside) => run(&inside),
+        Err(reason) => {
+            eprintln!("boxwood-gateway: {reason}\n{}", args::USAGE);
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(inside: &Inside) -> ExitCode {
+    let mut status = Status::new(&inside.status);
+    match enforce(inside, &mut status) {
+        Ok(never) => match never {},
+        Err(reason) => {
+            status.set(Label::Off, &reason);
+            eprintln!(
+                "boxwood-gateway: THE NETWORK IS OPEN: {reason}. The container needs the capability NET_ADMIN and the program \
+                 nft, or iptables and ip6tables; add them and start it again."
+            );
+            ExitCode::from(inside.when_refused)
+        }
+    }
+}
+
+enum Never {}
+
+fn enforce(inside: &Inside, status: &mut Status) -> Result<Never, String> {
+    let mut firewall = Firewall::set()?;
+    status.rules = Some(firewall.name());
+    // Nothing leaves from here on: whatever fails now leaves the container without a network, not without a wall.
+    let (events, happened) = mpsc::channel();
+    let mut is_watched = firewall.monitor(&events);
+    watch::file(&inside.policy, &events);
+    status.set(Label::Inside, "");
+    let user = policy::user(&inside.user);
+    match &user {
+        Ok(user) => user.warnings.iter().for_each(|warning| eprintln!("boxwood-gateway: {warning}")),
+        Err(reason) => closed(status, reason),
+    }
+    let blocks = SUBNET.parse::<Subnet>().map_err(|cause| cause.to_string());
+    let routes = blocks.and_then(|subnet| {
+        let mut blocks = subnet.own_blocks();
+        blocks.push(FIRST);
+        netlink::add_local_routes(&blocks).map_err(|cause| format!("its addresses cannot be made: {cause}"))
+    });
+    if let Err(reason) = routes {
+        closed(status, &reason);
+    }
+    // For a user whom the rules would not hold, nothing is let through at all.
+    let again = user.is_ok().then(Instant::now);
+    let mut gateway = Gateway { child: None, number: 0, revision: 0, pause: PAUSES.0, again };
+    loop {
+        gateway.start_when_due(inside, status, &events);
+        let look = if is_watched { SELDOM } else { OFTEN };
+        let due = gateway.again.map(|at| at.saturating_duration_since(Instant::now()));
+        match happened.recv_timeout(due.map_or(look, |due| due.min(look))) {
+            Ok(Event::Rules) | Err(RecvTimeoutError::Timeout) => keep(&mut firewall, status),
+            Ok(Event::Unwatched) => is_watched = false,
+            Ok(Event::Policy) => gateway.configure(inside, status),
+            Ok(Event::Refused(text)) => eprintln!("boxwood-gateway: {text}"),
+            Ok(Event::Ended(number)) => gateway.ended(number, status),
+            // This loop holds a sender itself.
+            Err(RecvTimeoutError::Disconnected) => {}
+        }
+    }
+}
+
+/// Sets the rules again when they are not what they were.
+fn keep(firewall: &mut Firewall, status: &mut Status) {
+    match firewall.keep() {
+        Ok(false) => {}
+        Ok(true) => {
+            status.set_again += 1;
+            status.set(Label::Inside, "");
+            eprintln!("boxwood-gateway: the rules were changed by somebody; they are set again");
+        }
+        Err(reason) => {
+            status.set(Label::Off, &reason);
+            eprintln!("boxwood-gateway: THE NETWORK MAY BE OPEN: {reason}");
+        }
+    }
+}
+
+/// Tells that nothing gets out, and why.
+fn closed(status: &mut Status, reason: &str) {
+    status.set(Label::Inside, reason);
+    eprintln!("boxwood-gateway: nothing is let through: {reason}");
+}
+
+/// The gateway process and when it is to be started again.
+struct Gateway {
+    child: Option<Child>,
+    number: u64,
+    revision: u64,
+    pause: Duration,
+    again: Option<Instant>,
+}
+
+impl Gateway {
+    fn start_when_due(&mut self, inside: &Inside, status: &mut Status, events: &mpsc::Sender<Event>) {
+        if self.again.is_none_or(|at| Instant::now() < at) {
+            return;
+        }
+        self.again = None;
+        self.number += 1;
+        match Child::start(self.number, events.clone()) {
+            Ok(child) => {
+                self.child = Some(child);
+                self.configure(inside, status);
+            }
+            Err(cause) => {
+                closed(status, &format!("the gateway does not start: {cause}"));
+                self.later();
+            }
+        }
+    }
+
+    /// Gives the gateway the policy as the file has it. A file that is wrong changes nothing.
+    fn configure(&mut self, inside: &Inside, status: &mut Status) {
+        let Some(child) = &mut self.child else { return };
+        let read = policy::read(&inside.policy, self.revision + 1);
+        match read.and_then(|configure| child.configure(configure).map_err(|cause| cause.to_string())) {
+            Ok(()) => {
+                self.revision += 1;
+                status.revision = self.revision;
+                status.set(Label::Inside, "");
+            }
+            Err(reason) => {
+                let what = if self.revision == 0 { "nothing is let through" } else { "the policy before stays" };
+                status.set(Label::Inside, &format!("{what}: {reason}"));
+                eprintln!("boxwood-gateway: {what}: {reason}");
+            }
+        }
+    }
+
+    fn ended(&mut self, number: u64, status: &mut Status) {
+        if number == self.number && self.child.take().is_some() {
+            closed(status, "the gateway ended; it is started again");
+            self.later();
+        }
+    }
+
+    fn later(&mut self) {
+        self.again = Some(Instant::now() + self.pause);
+        self.pause = (self.pause * 2).min(PAUSES.1);
+    }
+}

@@ -1,0 +1,13 @@
+//! The gateway over real sockets: clients in its network on one side, servers that the tests script on the other.
+
+mod clear;
+mod connect;
+mod control;
+mod forms;
+mod hold;
+mod limits;
+mod names;
+mod opened;
+mod reload;
+mod rig;
+mod tls;
