@@ -15,13 +15,15 @@ const TICK_MS = 15_000;
 
 export class EgressTree implements vscode.TreeDataProvider<EgressRow> {
   readonly #app: App;
-  readonly #changed = new vscode.EventEmitter<undefined>();
+  readonly #changed = new vscode.EventEmitter<EgressRow[] | undefined>();
   readonly onDidChangeTreeData = this.#changed.event;
   readonly #view: vscode.TreeView<EgressRow>;
   readonly #subscriptions: { dispose(): void }[];
   #redraw: NodeJS.Timeout | undefined;
   readonly #tick: NodeJS.Timeout;
-  #shown = "";
+  /** Rows that stand for a place and not for what is there; the editor knows them again by being the same. */
+  readonly #places = new Map<string, EgressRow>();
+  #drawn: readonly Drawn[] = [];
   #context = "";
   #waiting = 0;
 
@@ -54,7 +56,7 @@ export class EgressTree implements vscode.TreeDataProvider<EgressRow> {
   getChildren(row?: EgressRow): EgressRow[] {
     const { model } = this.#app.store;
     if (model.engine?.isAvailable !== true) return [];
-    return childrenOf(row, this.#sandboxes(), model, Date.now());
+    return childrenOf(row, this.#sandboxes(), model, Date.now()).map((child) => this.#place(child));
   }
 
   getTreeItem(row: EgressRow): vscode.TreeItem {
@@ -102,20 +104,59 @@ export class EgressTree implements vscode.TreeDataProvider<EgressRow> {
     }
     this.#redraw ??= setTimeout(() => {
       this.#redraw = undefined;
-      const drawn = JSON.stringify(this.#faces());
-      if (drawn === this.#shown) return;
-      this.#shown = drawn;
-      this.#changed.fire(undefined);
+      const before = this.#drawn;
+      this.#drawn = this.#draw();
+      const changed = changedIn(before, this.#drawn);
+      if (changed === "itself") this.#changed.fire(undefined);
+      else if (changed.length > 0) this.#changed.fire(changed);
     }, REDRAW_MS);
   }
 
-  /** All that the list can show, also what is folded away; not the tooltips, which are made when they are looked at. */
-  #faces(row?: EgressRow): RowFace[] {
-    return this.getChildren(row).flatMap((child) => [
-      { ...faceOf(child, this.#app.store.model, Date.now()), tooltip: "" },
-      ...this.#faces(child),
-    ]);
+  #place(row: EgressRow): EgressRow {
+    if (row.kind === "ask" || row.kind === "decision" || row.kind === "rule") return row;
+    const key = JSON.stringify(row);
+    const known = this.#places.get(key) ?? row;
+    this.#places.set(key, known);
+    return known;
   }
+
+  /** All that the list can show, also what is folded away; not the tooltips, which are made when they are looked at. */
+  #draw(row?: EgressRow): Drawn[] {
+    return this.getChildren(row).map((child) => {
+      const face = JSON.stringify({ ...faceOf(child, this.#app.store.model, Date.now()), tooltip: "" });
+      return { row: child, face, children: this.#draw(child) };
+    });
+  }
+}
+
+interface Drawn {
+  readonly row: EgressRow;
+  readonly face: string;
+  readonly children: readonly Drawn[];
+}
+
+/**
+ * The rows to draw anew, as few as possible: while a row is drawn, a click on what is below it finds nothing. "itself"
+ * when it is the parent that has to be drawn.
+ */
+function changedIn(before: readonly Drawn[], after: readonly Drawn[]): EgressRow[] | "itself" {
+  if (before.length !== after.length) return "itself";
+  const changed: EgressRow[] = [];
+  for (const [index, now] of after.entries()) {
+    const old = before[index];
+    if (old?.face === now.face) {
+      const below = changedIn(old.children, now.children);
+      changed.push(...(below === "itself" ? [now.row] : below));
+    } else if (old?.row === now.row && isSame(old.face, now.face)) changed.push(now.row);
+    else return "itself";
+  }
+  return changed;
+}
+
+/** Whether two faces are of one row for the editor. */
+function isSame(a: string, b: string): boolean {
+  const id = (face: string): unknown => (JSON.parse(face) as RowFace).id;
+  return id(a) === id(b);
 }
 
 const collapsible: Record<RowFace["opens"], vscode.TreeItemCollapsibleState> = {

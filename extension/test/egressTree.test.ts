@@ -223,6 +223,36 @@ describe("the egress view", () => {
   });
 });
 
+describe("a change of the list", () => {
+  it("draws only what it is about, so that the rest can be clicked", async () => {
+    const { app, server, tree } = await opened();
+    const rules = [hits({ host: "a.example" }), hits({ host: "b.example", layer: "preset", preset: "npm" })];
+    const reported = (change: Partial<RuleHits>): void => {
+      const changed = rules.map((rule) => (rule.layer === "preset" ? { ...rule, ...change } : rule));
+      app.store.dispatch({ type: "egressReport", sandboxId, report: report({ rules: changed, blocked: 1 }) });
+    };
+    await vi.advanceTimersByTimeAsync(1_000);
+    reported({});
+    server.emit({ type: "egressDecided", sandboxId, decision: decision() });
+    await vi.advanceTimersByTimeAsync(1_000);
+    const fired: (EgressRow[] | undefined)[] = [];
+    tree.onDidChangeTreeData((rows) => fired.push(rows));
+    reported({ hits: 5 });
+    await vi.advanceTimersByTimeAsync(1_000);
+    server.emit({ type: "egressDecided", sandboxId, decision: decision({ host: "other.example" }) });
+    await vi.advanceTimersByTimeAsync(1_000);
+    server.emit({ type: "egressAsking", sandboxId, ask: ask() });
+    await vi.advanceTimersByTimeAsync(1_000);
+    expect(fired).toEqual([
+      [{ kind: "layer", sandboxId, layer: "preset", preset: "npm" }],
+      [{ kind: "section", sandboxId, section: "recent" }],
+      undefined,
+    ]);
+    expect(fired[0]?.[0]).toBe(known(tree, "Preset npm"));
+    tree.dispose();
+  });
+});
+
 describe("what the window asks the server", () => {
   const requests = ({ server }: Window, method: string): unknown[] =>
     server.asked.filter((asked) => asked.method === method).map(({ params }) => params);

@@ -156,7 +156,8 @@ impl Daemon {
         settings::load(&self.paths, label(labels::PROJECT), &request).is_ok_and(|settings| {
             let image = settings.image_content(materials::image::agent_hash);
             let is_other = settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG);
-            is_other || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
+            is_other
+                || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
         })
     }
 

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::egress::Label;
 use crate::hub::Hub;
+use crate::lifecycle::gateway;
 
 /// A sandbox's container and what was made of it.
 #[derive(Debug, Clone)]
@@ -286,7 +287,9 @@ fn describe(detail: &ContainerDetail, verified: Option<&[HealthCheck]>, is_outda
         detail: why,
         lifetime: if label(labels::LIFETIME) == "ephemeral" { Lifetime::Ephemeral } else { Lifetime::Persistent },
         enforcement: Enforcement::Off,
-        alarm: None,
+        // Until its gateway is talked to; then the label says what is so.
+        alarm: (state == SandboxState::Running && gateway::is_used(&detail.labels))
+            .then(|| "it was not yet checked from inside".to_owned()),
         blocked: 0,
         bypass_until_ms: None,
         image: detail.labels.get(labels::IMAGE).unwrap_or(&detail.image).clone(),

@@ -48,9 +48,12 @@ fn alone_every_attempt_fails_and_its_twin_succeeds() {
         if let Some(what) = range.reached() {
             found.push(Outcome { name: "nothing got out meanwhile".to_owned(), problem: Some(what) });
         }
+        tell(group, &found);
         outcomes.extend(found.into_iter().map(|outcome| (group, outcome)));
     }
-    outcomes.extend(disturbances::run(&range).into_iter().map(|outcome| ("disturbances", outcome)));
+    let found = disturbances::run(&range);
+    tell("disturbances", &found);
+    outcomes.extend(found.into_iter().map(|outcome| ("disturbances", outcome)));
     report(&outcomes);
     println!("egress: took {} s", start.elapsed().as_secs());
     let problems: Vec<_> = outcomes
@@ -61,11 +64,14 @@ fn alone_every_attempt_fails_and_its_twin_succeeds() {
     assert!(outcomes.len() >= 60);
 }
 
-/// Says what became of each case, and leaves the figure where others can compare it with what is written.
-fn report(outcomes: &[(&str, Outcome)]) {
-    for (group, outcome) in outcomes {
-        println!("{} {group}: {}", if outcome.problem.is_none() { "ok  " } else { "LEAK" }, outcome.name);
+fn tell(group: &str, outcomes: &[Outcome]) {
+    for outcome in outcomes {
+        println!("{} {group}: {}", if outcome.problem.is_none() { "ok  " } else { "FAIL" }, outcome.name);
     }
+}
+
+/// Says the figure, and leaves it where others can compare it with what is written.
+fn report(outcomes: &[(&str, Outcome)]) {
     let failed = outcomes.iter().filter(|(_, outcome)| outcome.problem.is_none()).count();
     println!("egress: {failed} of {} attempts failed as they must", outcomes.len());
     let names: Vec<_> = outcomes
