@@ -10,6 +10,8 @@ const MEASURED = {
   p95Ms: 100,
   maxMs: 100,
   uptimeSeconds: 5,
+  atMs: 1_767_225_600_000,
+  untilMs: 1_767_225_660_000,
   pid: 1234,
   processId: 1234,
   cpuPercent: 12.5,
@@ -39,6 +41,7 @@ export function normalise(messages, { root, claude }) {
         .replace(TIME, (time) => times.get(time))
         .replace(/\b\d+(\.\d+)? (B|[KMGT]i?B)\b/g, "10 GiB")
         .replace(/\b\d+ processors\b/g, "2 processors")
+        .replace(/\b198\.1[89]\.\d+\.(\d+)\b/g, "198.18.0.$1")
         .replace(/^\d+:\d+$/, "1000:1000"),
     );
   return messages.map((message) => value(message, inText));
@@ -50,6 +53,11 @@ function value(of, inText, key) {
   if (of === null || typeof of !== "object") return of;
   const beside = Object.entries(MEASURED_BESIDE).find(([name]) => name in of)?.[1] ?? {};
   const entries = Object.entries(of).map(([name, item]) => {
+    // Presets are data of their own; the first shows their form.
+    if (name === "presets" && item.length > 1) return [name, value(item.slice(0, 1), inText)];
+    // One that the daemon gave itself is a time.
+    if (name === "serial" && item > MEASURED.atMs) return [name, MEASURED.atMs];
+    if (name === "bypassUntilMs" && item > 0) return [name, MEASURED.untilMs];
     if (typeof item === "number") return [name, beside[name] ?? MEASURED[name] ?? item];
     return [inText(name), value(item, inText, name)];
   });

@@ -88,6 +88,39 @@ export async function operations(talk) {
   await talk.done("boxwood/sandbox/remove", { ...target, purgeState: true });
 }
 
+/** What a sandbox may reach: asked for, waited for, decided, taken back. */
+export async function egress(talk) {
+  const project = await talk.bed.project("app");
+  // Nobody answers at this address, which is set apart for documents.
+  const hosts = { "held.example": "203.0.113.7" };
+  const config = { network: "gateway", egress: { allow: ["allowed.example:8443"], deny: ["denied.example"], hosts } };
+  const { sandbox } = await talk.done("boxwood/sandbox/ensure", { project, config });
+  const target = { sandbox: sandbox.id };
+  await talk.ask("boxwood/egress/policy", target);
+  await talk.ask("boxwood/egress/test", { target, host: "allowed.example", port: 8443 });
+  await talk.ask("boxwood/egress/test", { target, host: "denied.example" });
+  await talk.ask("boxwood/egress/test", { target, host: "held.example", method: "GET", path: "/" });
+
+  // The connection is held from when its host is known.
+  const request = "exec 3<>/dev/tcp/held.example/80; printf 'GET / HTTP/1.1\\r\\nHost: held.example\\r\\n\\r\\n' >&3; cat <&3";
+  const held = await talk.ask("boxwood/sandbox/exec", { target, command: ["bash", "-c", request] });
+  await talk.event(({ type }) => type === "egressAsking");
+  await talk.ask("boxwood/egress/asks", target);
+  await talk.ask("boxwood/egress/decide", { target, host: "held.example:80", answer: "deny" });
+  await talk.event(({ type }) => type === "egressAsked");
+  await talk.event(({ type }) => type === "egressDecided");
+  await talk.end(held.operationId);
+
+  await talk.ask("boxwood/egress/decide", { target, host: "*.project.example", answer: "allowProject" });
+  await talk.ask("boxwood/egress/forget", { target, host: "*.project.example" });
+  await talk.ask("boxwood/egress/bypass", { target, seconds: 600 });
+  await talk.ask("boxwood/egress/bypass", { target, seconds: 0 });
+  await talk.refused("boxwood/egress/bypass", { target, seconds: 86_400 });
+  await talk.refused("boxwood/egress/decide", { target, host: "not a host", answer: "allowOnce" });
+  await talk.ask("boxwood/egress/log", { target, limit: 10, blocked: true });
+  await talk.done("boxwood/sandbox/remove", { project, purgeState: true });
+}
+
 /** A project's configuration: read, refused, approved; and its devcontainer. */
 export async function configuration(talk) {
   const project = await talk.bed.project("app");

@@ -111,6 +111,11 @@ export class Bed {
     for (const id of stdout.split("\n").filter(Boolean)) await this.drop(id);
   }
 
+  async #dropNetworks() {
+    const { stdout } = await this.docker("network", "ls", "--quiet", "--no-trunc", "--filter", await this.label());
+    for (const id of stdout.split("\n").filter(Boolean)) await this.docker("network", "rm", id);
+  }
+
   /** What the daemon has written so far; a run this short does not fill a file. */
   log() {
     return readFile(path.join(this.state, "logs/daemon.log"), "utf8");
@@ -123,6 +128,7 @@ export class Bed {
     for (const id of this.#containers) await attempt(() => this.drop(id));
     await attempt(() => this.boxwood("daemon", "stop", "--force"));
     await attempt(async () => this.#dropAll(await this.label()));
+    await attempt(() => this.#dropNetworks());
     for (const folder of this.#devcontainers) await attempt(() => this.#dropAll(`label=devcontainer.local_folder=${folder}`));
     await attempt(() => rm(this.root, { recursive: true, force: true }));
     return problems;

@@ -41,7 +41,9 @@ pub(crate) fn agent_hash() -> String {
 
 /// Whether a reference is one that only the product gives.
 pub(crate) fn is_own(reference: &str) -> bool {
-    ["boxwood-agent:", "boxwood-project:", "boxwood-tools:", "boxwood-gateway:"].iter().any(|start| reference.starts_with(start))
+    ["boxwood-agent:", "boxwood-project:", "boxwood-tools:", "boxwood-gateway:"]
+        .iter()
+        .any(|start| reference.starts_with(start))
 }
 
 fn agent_reference(variant: ImageVariant, hash: &str) -> String {

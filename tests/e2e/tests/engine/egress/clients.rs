@@ -162,7 +162,7 @@ fn prepare_machine(here: &Connected, key: &str) {
                         done";
     let _ = here.machine.sh(repositories);
     let ssh = format!(
-        "mkdir -p /root/.ssh /run/sshd && echo '{key}' >/root/.ssh/authorized_keys && chmod -R go= /root/.ssh && ssh-keygen -A >/dev/null && /usr/sbin/sshd"
+        "mkdir -p ~/.ssh /run/sshd && echo '{key}' >~/.ssh/authorized_keys && chmod -R go= ~/.ssh && ssh-keygen -A >/dev/null && /usr/sbin/sshd"
     );
     let _ = here.machine.sh(&ssh);
 }
