@@ -59,8 +59,8 @@ impl Certificates {
         })
     }
 
-    /// Everything beyond the public authorities that sandboxes and gateways trust. The product's own images are made without the
-    /// person's own file: they are everybody's.
+    /// Everything beyond the public authorities that sandboxes and gateways trust. The product's own images are made
+    /// without the person's own file: they are everybody's.
     fn trusted(&self) -> impl Iterator<Item = Vec<u8>> {
         let named = self.named.as_deref().and_then(certificate);
         self.added().iter().cloned().chain(named).map(|(_, contents)| contents)

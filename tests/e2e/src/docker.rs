@@ -51,6 +51,12 @@ pub fn volumes(filter: &str) -> Vec<String> {
     lines(&docker(["volume", "ls", "--quiet", "--filter", filter]))
 }
 
+/// Ids of the networks that fit a filter.
+#[must_use]
+pub fn networks(filter: &str) -> Vec<String> {
+    lines(&docker(["network", "ls", "--quiet", "--no-trunc", "--filter", filter]))
+}
+
 /// Ids of the tagged images that fit a filter.
 #[must_use]
 pub fn images(filter: &str) -> Vec<String> {

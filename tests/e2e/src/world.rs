@@ -318,6 +318,9 @@ impl Drop for World {
         for undo in self.undo.take().into_iter().rev() {
             undo();
         }
+        for network in self.filter().map(|filter| docker::networks(&filter)).unwrap_or_default() {
+            drop(docker::try_docker(&["network", "rm", &network]));
+        }
         let removed = fs::remove_dir_all(self.root.path());
         if !std::thread::panicking() {
             removed.expect("nothing in the world is out of its owner's reach");

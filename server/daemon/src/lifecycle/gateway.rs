@@ -227,19 +227,25 @@ impl Site<'_> {
             Err(cause) => return Err(error::engine(what, &cause)),
         }
         let (key, value) = APART;
-        let spec = NetworkSpec {
-            labels: self.labels(OUTER_ROLE, None),
-            options: [(key.to_owned(), value.to_owned())].into(),
-            name: name.clone(),
-            ..NetworkSpec::default()
-        };
-        match self.engine.create_network(&spec).await {
-            // A request that was abandoned has made it after all.
-            Err(EngineError::Conflict(_)) => {
-                self.engine.inspect_network(&name).await.map(|found| found.id).map_err(failed(what))
+        for subnet in place::outer_candidates(&self.daemon.installation) {
+            let spec = NetworkSpec {
+                labels: self.labels(OUTER_ROLE, None),
+                options: [(key.to_owned(), value.to_owned())].into(),
+                name: name.clone(),
+                subnet: Some(subnet),
+                ..NetworkSpec::default()
+            };
+            match self.engine.create_network(&spec).await {
+                Err(EngineError::Overlap(_)) => {}
+                // A request that was abandoned has made it after all.
+                Err(EngineError::Conflict(_)) => {
+                    return self.engine.inspect_network(&name).await.map(|found| found.id).map_err(failed(what));
+                }
+                made => return made.map_err(failed(what)),
             }
-            made => made.map_err(failed(what)),
         }
+        Err(RpcError::new(ErrorCode::EgressGateway, "there are no addresses left for the gateways' network")
+            .hint("remove networks within 198.19.192.0/18 that are no longer needed ('docker network ls')"))
     }
 
     fn labels(&self, role: &str, trace: Option<&str>) -> BTreeMap<String, String> {

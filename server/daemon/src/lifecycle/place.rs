@@ -7,8 +7,10 @@ use boxwood_core::content_hash;
 
 /// The range of the blocks, 198.18.0.0/15: set apart for testing networks against each other, never on the internet.
 const RANGE: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 0);
-/// Blocks in it.
-const BLOCKS: u32 = 128;
+/// Blocks for sandboxes in it; the rest is for the networks that lead outside.
+const BLOCKS: u32 = 112;
+/// Networks that lead outside.
+const OUTER: u32 = 64;
 /// Prefix of a block.
 const PREFIX: u32 = 22;
 
@@ -51,6 +53,14 @@ pub(crate) fn candidates(sandbox: &str) -> impl Iterator<Item = Place> {
     (0..BLOCKS).map(move |step| Place::at(begin + step))
 }
 
+/// The subnets that a network which leads outside can have, in the order in which an installation tries them: 253 gateways each.
+pub(crate) fn outer_candidates(installation: &str) -> impl Iterator<Item = String> {
+    let hash = content_hash([installation.as_bytes()]);
+    let begin = u32::from_str_radix(&hash[..8], 16).unwrap_or_default() % OUTER;
+    let first = Place { first: RANGE.to_bits() + BLOCKS * (1 << (32 - PREFIX)) }.first;
+    (0..OUTER).map(move |step| format!("{}/24", Ipv4Addr::from_bits(first + ((begin + step) % OUTER) * 256)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,7 +82,18 @@ mod tests {
         assert_eq!(tried, candidates("a-00000000").map(Place::subnet).collect::<Vec<_>>());
         tried.sort();
         tried.dedup();
-        assert_eq!(tried.len(), 128);
+        assert_eq!(tried.len(), 112);
         assert!(tried.iter().all(|subnet| subnet.starts_with("198.18.") || subnet.starts_with("198.19.")));
+    }
+
+    #[test]
+    fn networks_that_lead_outside_have_the_rest() {
+        let mut tried: Vec<_> = outer_candidates("0123456789abcdef").collect();
+        tried.sort();
+        tried.dedup();
+        assert_eq!(tried.len(), 64);
+        let third = |subnet: &String| subnet.strip_prefix("198.19.")?.split('.').next()?.parse::<u32>().ok();
+        assert!(tried.iter().all(|subnet| subnet.ends_with(".0/24") && third(subnet).is_some_and(|n| n >= 192)));
+        assert_eq!(Place::at(BLOCKS - 1).subnet(), "198.19.188.0/22");
     }
 }

@@ -3,6 +3,7 @@
 //! - `send=BYTES`, or `drip=MILLISECONDS:BYTES`, which sends them one at a time;
 //! - `hello=WISHES`: the first message of TLS, see [`super::hello`];
 //! - `read=BYTES`: waits until these come;
+//! - `not=BYTES`: what ends each later `read` at once, because nothing else will come after it;
 //! - `within=MILLISECONDS`: how long each later step may take;
 //! - `beat=MILLISECONDS`: sends a byte again and again until the connection is cut, and says when it was.
 //!
@@ -30,6 +31,7 @@ pub(crate) fn connect(to: &str, within: Duration) -> io::Result<TcpStream> {
 /// Has the conversation; gives what was read.
 pub(crate) fn talk(to: &str, steps: &[&str]) -> io::Result<String> {
     let mut within = STEP;
+    let mut hopeless = Vec::new();
     let mut stream = connect(to, within)?;
     stream.set_nodelay(true)?;
     let mut all = Vec::new();
@@ -49,7 +51,8 @@ pub(crate) fn talk(to: &str, steps: &[&str]) -> io::Result<String> {
                     std::thread::sleep(Duration::from_millis(pause.parse().map_err(Error::other)?));
                 }
             }
-            "read" => read_until(&mut stream, &unescaped(value), within, &mut all)?,
+            "read" => read_until(&mut stream, &unescaped(value), &hopeless, within, &mut all)?,
+            "not" => hopeless = unescaped(value),
             "within" => within = Duration::from_millis(value.parse().map_err(Error::other)?),
             "beat" => return beat(&mut stream, Duration::from_millis(value.parse().map_err(Error::other)?)),
             _ => return Err(Error::other(format!("there is no step '{verb}'"))),
@@ -58,13 +61,23 @@ pub(crate) fn talk(to: &str, steps: &[&str]) -> io::Result<String> {
     Ok(shown(&all))
 }
 
-fn read_until(stream: &mut TcpStream, wanted: &[u8], within: Duration, all: &mut Vec<u8>) -> io::Result<()> {
+fn read_until(
+    stream: &mut TcpStream,
+    wanted: &[u8],
+    hopeless: &[u8],
+    within: Duration,
+    all: &mut Vec<u8>,
+) -> io::Result<()> {
     let deadline = Instant::now() + within;
     let from = all.len();
     let mut buffer = [0; 16 * 1024];
     loop {
-        if wanted.is_empty() || all[from..].windows(wanted.len()).any(|window| window == wanted) {
+        let has = |part: &[u8]| all[from..].windows(part.len().max(1)).any(|window| window == part);
+        if wanted.is_empty() || has(wanted) {
             return Ok(());
+        }
+        if has(hopeless) {
+            return Err(Error::other(format!("it was refused: {}", shown(&all[from..]))));
         }
         let left = deadline.saturating_duration_since(Instant::now()).max(Duration::from_millis(1));
         stream.set_read_timeout(Some(left))?;

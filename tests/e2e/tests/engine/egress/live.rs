@@ -46,7 +46,8 @@ impl Connected {
     /// A connection that goes on until it is cut, and then says when that was.
     fn beating(&self) -> Child {
         let sandbox = self.world.inspect();
-        let line = r#"exec ./attack talk "$(./attack own echo.test):7000" send=hello 'read=internet: hello' beat=1"#;
+        let line =
+            r#"exec ./attack talk "$(./attack own echo.test):7000" 'send=hello\n' 'read=internet: hello' beat=1"#;
         let mut child = Command::new("docker")
             .args([
                 "exec",
@@ -86,7 +87,7 @@ fn a_connection_waits_until_the_person_allows_it() {
     let waiting = here.fetching("https://asked.test/x");
     let ask = here.wait_asked("asked.test");
     assert_eq!((ask.port, ask.waiting), (443, 1));
-    let _ = here.world.boxwood(["egress", "allow", "asked.test", "--session"]).run().ok();
+    let _ = here.world.boxwood(["egress", "allow", "asked.test", "--for-session"]).run().ok();
     assert!(waiting.wait().ok().out().contains(r#""internet":"asked.test""#));
     assert!(here.reaches("https://asked.test/again"), "it stays allowed for the session");
 
@@ -129,7 +130,7 @@ fn what_is_taken_back_is_cut_at_once_and_the_rest_goes_on() {
     let here = connected(json!({ "default": "deny", "allow": ["friend.test"] }));
     let mut times = Vec::new();
     for _ in 0..5 {
-        let _ = here.world.boxwood(["egress", "allow", "echo.test:7000", "--session"]).run().ok();
+        let _ = here.world.boxwood(["egress", "allow", "echo.test:7000", "--for-session"]).run().ok();
         let going_on = here.fetching("https://friend.test/events?count=20&pause=100");
         let beating = here.beating();
         let mut rpc = boxwood_e2e::rpc::Rpc::open(&here.world);
@@ -155,7 +156,7 @@ fn what_is_taken_back_is_cut_at_once_and_the_rest_goes_on() {
 #[test]
 fn the_policy_outlives_the_daemon_and_is_taken_up_again() {
     let here = connected(json!({ "default": "deny", "allow": ["friend.test"] }));
-    let _ = here.world.boxwood(["egress", "allow", "asked.test", "--session"]).run().ok();
+    let _ = here.world.boxwood(["egress", "allow", "asked.test", "--for-session"]).run().ok();
     let _ = here.world.boxwood(["egress", "allow", "other.test"]).run().ok();
     here.world.kill_daemon();
     let sandbox = |line: &str| {

@@ -3,7 +3,7 @@
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use boxwood_e2e::docker::docker;
+use boxwood_e2e::docker::{docker, inspect, try_docker};
 use boxwood_e2e::internet::gateway_of;
 use boxwood_e2e::until;
 use serde_json::json;
@@ -17,12 +17,13 @@ struct Disturbed<'a> {
     range: &'a Range,
     gateway: String,
     outcomes: Vec<Outcome>,
+    since: Instant,
 }
 
 /// All of them, the gentlest first.
 pub(super) fn run(range: &Range) -> Vec<Outcome> {
     let gateway = range.inside().0;
-    let mut all = Disturbed { range, gateway, outcomes: Vec::new() };
+    let mut all = Disturbed { range, gateway, outcomes: Vec::new(), since: Instant::now() };
     all.revoked();
     all.raced();
     all.daemon_killed();
@@ -35,6 +36,8 @@ pub(super) fn run(range: &Range) -> Vec<Outcome> {
 
 impl Disturbed<'_> {
     fn note(&mut self, name: &str, problems: impl IntoIterator<Item = Option<String>>) {
+        println!("     {} ms: {name}", self.since.elapsed().as_millis());
+        self.since = Instant::now();
         let problems: Vec<_> = problems.into_iter().chain([self.range.reached()]).flatten().collect();
         let problem = (!problems.is_empty()).then(|| problems.join("; "));
         self.outcomes.push(Outcome { name: name.to_owned(), problem });
@@ -80,7 +83,8 @@ impl Disturbed<'_> {
     fn beating(&self) -> Option<Child> {
         let (_, container) = agent_of(&self.range.world);
         let directory = self.range.world.project().to_string_lossy().into_owned();
-        let line = r#"exec ./attack talk "$(./attack own echo.test):7000" send=hello 'read=internet: hello' beat=10"#;
+        let line =
+            r#"exec ./attack talk "$(./attack own echo.test):7000" 'send=hello\n' 'read=internet: hello' beat=10"#;
         let mut child = Command::new("docker")
             .args(["exec", "--workdir", &directory, &container, "bash", "-c", line])
             .stdout(Stdio::piped())
@@ -105,8 +109,9 @@ impl Disturbed<'_> {
         let start = Instant::now();
         let cut =
             until("the end of a connection that is no longer allowed", || flow.try_wait().expect("it can be asked"));
-        let again =
-            self.range.inside_sh(r#"./attack talk "$(./attack own echo.test):7000" send=hello 'read=internet: hello'"#);
+        let again = self
+            .range
+            .inside_sh(r#"./attack talk "$(./attack own echo.test):7000" 'send=hello\n' 'read=internet: hello'"#);
         self.note(
             "a connection that was allowed, after that was taken back",
             [
@@ -142,7 +147,7 @@ impl Disturbed<'_> {
                 command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("there is a docker client")
             })
             .collect();
-        for round in 0..12 {
+        for round in 0..10 {
             self.range.change(|egress| egress["holdSeconds"] = json!(10 + round));
         }
         self.range.world.write("stop", "");
@@ -188,16 +193,25 @@ impl Disturbed<'_> {
     /// Takes all of the gateway's memory, so that the kernel ends it.
     fn starved(&mut self) {
         let gateway = gateway_of(&self.range.world);
+        let started = || inspect(&gateway_of(&self.range.world)).map(|detail| detail["State"]["StartedAt"].clone());
+        let before = started();
         let flood = format!(
-            "for n in $(seq 600); do ./attack talk {0}:3128 'send=POST http://friend.test/up HTTP/1.1\\r\\nHost: friend.test\\r\\nContent-Length: 900000\\r\\n\\r\\n\\{{900000*a}}' read=sha256 >/dev/null 2>&1 & done; wait",
+            "for n in $(seq 200); do ./attack talk {0}:3128 'send=POST http://friend.test/up HTTP/1.1\\r\\nHost: friend.test\\r\\nContent-Length: 900000\\r\\n\\r\\n\\{{900000*a}}' read=sha256 >/dev/null 2>&1 & done; wait",
             self.gateway
         );
         let _ = self.range.inside_sh(&flood);
         let is_alive = self.friend_within("after a flood");
-        let _ = docker(["update", "--memory", "6m", "--memory-swap", "6m", &gateway]);
+        // The least that the kernel takes, which refuses what is in use.
+        for megabytes in 6..32 {
+            let limit = format!("{megabytes}m");
+            if try_docker(&["update", "--memory", &limit, "--memory-swap", &limit, &gateway]).is_ok() {
+                break;
+            }
+        }
         let _ = self.range.inside_sh(&flood);
         let during = self.thief("while the gateway has no memory");
-        let _ = docker(["update", "--memory", "64m", "--memory-swap", "64m", &gateway]);
+        let _ = docker(["update", "--memory", "64m", "--memory-swap", "64m", &gateway_of(&self.range.world)]);
+        println!("     the kernel ended it: {}", before != started());
         self.note(
             "the gateway out of memory",
             [is_alive, during, self.friend_within("after the gateway got its memory back")],
@@ -205,7 +219,7 @@ impl Disturbed<'_> {
     }
 
     fn killed(&mut self) {
-        for round in 0..3 {
+        for round in 0..2 {
             let gateway = gateway_of(&self.range.world);
             let _ = docker(["kill", "--signal", "KILL", &gateway]);
             let during = self.thief("while the gateway is dead");

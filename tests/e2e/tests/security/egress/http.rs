@@ -143,7 +143,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "a redirect to the gateway itself, to the host and to metadata",
-        r#"for to in "http://$GATEWAY:3128/" http://169.254.169.254/ "http://127.0.0.1:$HOST_PORT/"; do browse -L "http://friend.test/redirect?to=$to" | grep -qE 'internet|host' && exit 0; done; false"#,
+        r#"for to in "http://$GATEWAY:3128/" http://169.254.169.254/ "http://127.0.0.1:$HOST_PORT/"; do browse -L "http://friend.test/redirect?to=$to" | grep -qE 'internet|host' & all+=($!); done; won"#,
         r#"browse -L "http://friend.test/redirect?to=http%3A%2F%2Ffriend.test%2F" | grep -q internet"#,
     ),
     case(

@@ -41,8 +41,8 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "a capability by a program with a bit set",
-        r#"cp "$a" held && setcap cap_net_raw+ep held || { cp "$a" held && chmod u+s held && ./held packet; }"#,
-        r#"cp "$a" held && ./held own friend.test"#,
+        r#"mkdir -p held && cp "$a" held/attack && setcap cap_net_raw+ep held/attack || { chmod u+s held/attack && held/attack packet; }"#,
+        r#"mkdir -p held2 && cp "$a" held2/attack && held2/attack own friend.test"#,
     ),
     case(
         "the sockets of the kernel's abstract names",
@@ -56,19 +56,20 @@ pub(super) const CASES: &[Case] = &[
         r#"test -e /sys/class/net/eth0"#,
     ),
     case(
-        "a default route to somewhere else than the gateway",
-        r#"awk -v gateway="$(printf '%02X%02X%02X%02X' $(tac -s. <<<"$GATEWAY." | tr '.' ' '))" 'NR > 1 && $2 == "00000000" && $3 != gateway { found = 1 } END { exit !found }' /proc/net/route"#,
-        "grep -q eth0 /proc/net/route",
+        "the next hop of the default route",
+        r#"hop=$(awk '$2 == "00000000" { print $3; exit }' /proc/net/route); hop=$(printf '%d.%d.%d.%d' $(fold -w2 <<<"$hop" | tac | sed 's/^/0x/'))
+           reach "$hop:80" || "$a" talk "$hop:$HOST_PORT" read=host || "$a" dns "$hop" friend.test A"#,
+        FRIEND,
     ),
     case("IPv6", r#"grep -vE ' lo$' /proc/net/if_inet6 | grep -q . && "$a" udp "[2001:db8::1]" 53 hello"#, FRIEND),
     case(
         "the gateway's programs, as processes",
-        "grep -lz gateway /proc/[0-9]*/cmdline",
-        "grep -lz keep /proc/[0-9]*/cmdline",
+        "grep -lzs '[b]oxwood-gateway' /proc/[0-9]*/cmdline | grep -q .",
+        "grep -lzs keep /proc/[0-9]*/cmdline | grep -q .",
     ),
     case(
         "the authority's private key",
-        r#"grep -rlsE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc /opt /home/boxwood /run /usr/local "$PWD" | grep -q ."#,
-        r#"printf 'BEGIN PRIVATE KEY' >key && grep -rlsE 'BEGIN PRIVATE KEY' key && rm key"#,
+        r#"grep -rlIsE 'BEGIN (EC |RSA )?PRIVATE KEY' /etc /opt/boxwood /home/boxwood /run /usr/local | grep -q ."#,
+        r#"printf 'BEGIN PRIVATE KEY' >key && grep -rlIsE 'BEGIN (EC )?PRIVATE KEY' key && rm key"#,
     ),
 ];

@@ -25,7 +25,7 @@ use self::case::Outcome;
 use self::range::Range;
 
 /// Attempts at a time: each mostly waits for an answer that does not come.
-const AT_A_TIME: usize = 12;
+const AT_A_TIME: usize = 20;
 
 #[test]
 fn alone_every_attempt_fails_and_its_twin_succeeds() {
@@ -49,6 +49,7 @@ fn alone_every_attempt_fails_and_its_twin_succeeds() {
             found.push(Outcome { name: "nothing got out meanwhile".to_owned(), problem: Some(what) });
         }
         tell(group, &found);
+        println!("egress: {group} done after {} s", start.elapsed().as_secs());
         outcomes.extend(found.into_iter().map(|outcome| (group, outcome)));
     }
     let found = disturbances::run(&range);
@@ -56,17 +57,16 @@ fn alone_every_attempt_fails_and_its_twin_succeeds() {
     outcomes.extend(found.into_iter().map(|outcome| ("disturbances", outcome)));
     report(&outcomes);
     println!("egress: took {} s", start.elapsed().as_secs());
-    let problems: Vec<_> = outcomes
-        .iter()
-        .filter_map(|(group, outcome)| Some(format!("{group}: {}: {}", outcome.name, outcome.problem.as_ref()?)))
-        .collect();
-    assert!(problems.is_empty(), "{}", problems.join("\n"));
+    assert!(outcomes.iter().all(|(_, outcome)| outcome.problem.is_none()), "see above");
     assert!(outcomes.len() >= 60);
 }
 
 fn tell(group: &str, outcomes: &[Outcome]) {
     for outcome in outcomes {
-        println!("{} {group}: {}", if outcome.problem.is_none() { "ok  " } else { "FAIL" }, outcome.name);
+        match &outcome.problem {
+            None => println!("ok   {group}: {}", outcome.name),
+            Some(problem) => println!("FAIL {group}: {}: {problem}", outcome.name),
+        }
     }
 }
 

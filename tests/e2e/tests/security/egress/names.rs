@@ -18,7 +18,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "resolvers of the host and of networks",
-        r#"for to in $BRIDGES "${SUBNET%.*}.1" 127.0.0.53 127.0.0.1; do "$a" dns "$to" outside.example A && exit 0; done; false"#,
+        r#"for to in $BRIDGES "${SUBNET%.*}.1" 127.0.0.53 127.0.0.1; do "$a" dns "$to" outside.example A & all+=($!); done; won"#,
         KNOWN,
     ),
     case(
@@ -101,7 +101,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "a name put into the sandbox's own table",
-        r#"cp /etc/hosts hosts.copy 2>/dev/null; { echo "$THIEF friend.test" >>/etc/hosts; } 2>/dev/null && reach "$THIEF:80" || curl -sS -m 2 --resolve "friend.test:80:$THIEF" http://friend.test/"#,
+        r#"echo "$THIEF table.wild.test" >>/etc/hosts; browse -m 2 http://table.wild.test/ | grep -q internet || browse -m 2 --resolve "friend.test:80:$THIEF" http://friend.test/ | grep -q internet"#,
         r#"curl -sS -m 5 http://friend.test/ | grep -q internet"#,
     ),
     case(

@@ -21,7 +21,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "a tunnel to the proxy itself",
-        r#"tunnel "$GATEWAY:3128" || tunnel "$GATEWAY:53" || tunnel 127.0.0.1:3128 || tunnel gateway.boxwood.internal:3128 || tunnel itself.test:80"#,
+        r#"tunnel "$GATEWAY:3128" || tunnel "$GATEWAY:53" || tunnel 127.0.0.1:3128 || tunnel gateway.boxwood.internal:3128 || through itself.test:80 || through loopback.test:3128 http://friend.test/"#,
         TUNNEL,
     ),
     case("a tunnel to a name's own address", r#"tunnel "$friend:3128" || tunnel "$("$a" own echo.test):22""#, TUNNEL),
@@ -133,7 +133,7 @@ pub(super) const CASES: &[Case] = &[
     ),
     case(
         "SOCKS 5 to the gateway itself and to private addresses by name",
-        r#"for name in itself.test loopback.test metadata.test private.test; do "$a" talk "$GATEWAY:1080" 'send=\x05\x01\x00' 'read=\x05\x00' "send=\x05\x01\x00\x03\x$(printf %02x ${#name})$name\x00\x50" 'read=\x05\x00' "send=GET / HTTP/1.1\r\nHost: $name\r\n\r\n" 'read=HTTP/1.1 200' && exit 0; done; false"#,
+        r#"for name in itself.test loopback.test metadata.test private.test; do "$a" talk "$GATEWAY:1080" 'send=\x05\x01\x00' 'read=\x05\x00' "send=\x05\x01\x00\x03\x$(printf %02x ${#name})$name\x00\x50" 'read=\x05\x00' "send=GET / HTTP/1.1\r\nHost: $name\r\n\r\n" 'read=HTTP/1.1 200' & all+=($!); done; won"#,
         SOCKS,
     ),
 ];

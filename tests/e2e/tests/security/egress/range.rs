@@ -23,7 +23,9 @@ pub(super) struct Range {
     host: HostService,
     internet: Internet,
     config: Mutex<Value>,
-    seen: AtomicUsize,
+    marks: AtomicUsize,
+    /// Notes of the thief that the range made itself.
+    own_notes: usize,
 }
 
 /// A service of the host on all of its addresses, over TCP and with datagrams.
@@ -87,7 +89,7 @@ impl Range {
         for world in [&world, &neighbour] {
             internet.connect(&gateway_of(world));
         }
-        let range = Self {
+        let mut range = Self {
             world,
             neighbour,
             friend,
@@ -95,7 +97,8 @@ impl Range {
             internet,
             host: HostService::start(),
             config: Mutex::new(config),
-            seen: AtomicUsize::new(0),
+            marks: AtomicUsize::new(0),
+            own_notes: 0,
         };
         range.names_of_places();
         range.check_itself();
@@ -117,7 +120,7 @@ impl Range {
     pub(super) fn change(&self, edit: impl FnOnce(&mut Value)) {
         let mut config = self.config.lock().expect("nobody panicked with it");
         edit(&mut config["egress"]);
-        let mark = format!("mark-{}.test", self.seen.fetch_add(1, Ordering::SeqCst));
+        let mark = format!("mark-{}.test", self.marks.fetch_add(1, Ordering::SeqCst));
         config["egress"]["hosts"][&mark] = json!(self.friend.address);
         config["egress"]["allow"].as_array_mut().expect("a list").push(json!(mark));
         self.world.configure(&config);
@@ -142,10 +145,14 @@ impl Range {
     }
 
     /// What was attempted must be possible from elsewhere, or its failure would mean nothing.
-    fn check_itself(&self) {
+    fn check_itself(&mut self) {
         let script = format!("exec 3<>/dev/tcp/{}/{} && grep -q host <&3", docker::gateway(), self.host.port);
         let _ = docker(["run", "--rm", "debian:bookworm-slim", "bash", "-c", &script]);
         assert_eq!(self.host.visits.swap(0, Ordering::SeqCst), 1, "the host's service is there");
+        // What reaches the thief is noted: the packet, what was in it, the answer.
+        let socket = UdpSocket::bind("0.0.0.0:0").expect("a socket");
+        socket.send_to(b"hello", (self.thief.address, 53)).expect("sent");
+        self.own_notes = until("the thief's notes", || Some(self.thief.notes().len()).filter(|count| *count >= 3));
         let (neighbour, container) = agent_of(&self.neighbour);
         let directory = self.neighbour.project().to_string_lossy().into_owned();
         let _ = docker(["exec", "--detach", "--workdir", &directory, &container, "./attack", "listen", "7777"]);
@@ -207,7 +214,7 @@ impl Range {
         if visits > 0 {
             return Some(format!("{visits} visits to the host's service"));
         }
-        let notes = self.thief.notes();
+        let notes = self.thief.notes().split_off(self.own_notes);
         if !notes.is_empty() {
             let shown: Vec<_> = notes.iter().take(5).map(Value::to_string).collect();
             return Some(format!("{} notes of the thief: {}", notes.len(), shown.join(", ")));
