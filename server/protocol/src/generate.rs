@@ -244,7 +244,11 @@ fn editor_setting(property: &Value, definitions: &Value, order: usize) -> Value 
         .and_then(|first| first.get("$ref"))
         .and_then(Value::as_str)
         .and_then(|path| path.rsplit('/').next());
-    if let Some(definition) = reference.and_then(|name| definitions.get(name)) {
+    let definition = reference.and_then(|name| definitions.get(name));
+    if definition.is_some_and(|definition| definition.get("properties").is_some()) {
+        // The editor shows an object in its settings file, where the server checks what stands in it.
+        setting.insert("type".into(), json!(["object", "null"]));
+    } else if let Some(definition) = definition {
         let choices = definition.get("oneOf").and_then(Value::as_array).cloned().unwrap_or_default();
         let pick = |key: &str| choices.iter().filter_map(|choice| choice.get(key).cloned()).collect::<Vec<_>>();
         setting.insert("type".into(), json!(["string", "null"]));
