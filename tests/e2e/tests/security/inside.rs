@@ -1,6 +1,7 @@
 //! The gateway in the very container that it holds back: nothing but it gets out, and the user inside cannot change that.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -64,6 +65,8 @@ impl Place {
     fn new(capabilities: &[&str], before: &str) -> Self {
         ensure_image();
         let own = tempfile::Builder::new().prefix("boxwood-test-").tempdir().expect("a directory");
+        // Root in the container is without the right to read what is another user's alone.
+        fs::set_permissions(own.path(), fs::Permissions::from_mode(0o755)).expect("it is ours");
         let run = ["run", "--detach", IMAGE, "python3", "-c", SERVER];
         let mut place = Self { containers: vec![docker(run)], own };
         place.policy(true);
