@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use boxwood_protocol::egress::{EgressAction, EgressLayer, EgressPolicy, PlacedRule};
+use boxwood_protocol::egress::{EgressAction, EgressLayer, EgressPolicy, EgressRule, PlacedRule};
 
 use super::address::{Block, is_never, is_private};
 use super::host::Host;
@@ -73,6 +73,11 @@ struct Entry {
     inspect: bool,
 }
 
+/// A rule as it was written, in a form that has an order.
+fn written(rule: &EgressRule) -> impl Ord + '_ {
+    (&rule.host, &rule.ports, &rule.methods, &rule.paths, rule.private, rule.inspect)
+}
+
 /// A policy ready to be asked. Rules are in the order in which they decide; each bucket lists those about the same
 /// hosts, so that a verdict looks at a handful of rules however many there are.
 pub struct Compiled {
@@ -114,6 +119,8 @@ impl Compiled {
                     ))
                 })
                 .then_with(|| x.preset.cmp(&y.preset))
+                // Rules that mean the same can be written in several ways.
+                .then_with(|| written(&x.rule).cmp(&written(&y.rule)))
         });
         let mut compiled = Self {
             policy: policy.clone(),
