@@ -6,56 +6,15 @@
 //
 // Prints one line, {"port":N}, when it listens. With --record each request becomes one JSON line in
 // FILE: method, path, which kind of credential came (never the value: its hash), and the body.
-import { createHash } from "node:crypto";
 import { appendFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
+import { closeServer, credentialHash, credentials, listen, readBody, REQUEST_ID, sendError, sendJson, tooLarge } from "./http.mjs";
 import { decide } from "./script.mjs";
 
-const MAX_BODY_BYTES = 64 * 1024 * 1024;
-
-/** First 16 hex digits of the SHA-256 of a credential: enough to compare, useless to replay. */
-export function credentialHash(value) {
-  return createHash("sha256").update(value).digest("hex").slice(0, 16);
-}
-
-function credentials(headers) {
-  const found = [];
-  if (headers["x-api-key"]) found.push({ kind: "x-api-key", value: headers["x-api-key"] });
-  const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? "");
-  if (bearer) found.push({ kind: "bearer", value: bearer[1] });
-  return found;
-}
-
-async function readBody(request) {
-  const chunks = [];
-  let size = 0;
-  for await (const chunk of request) {
-    size += chunk.length;
-    if (size > MAX_BODY_BYTES) return { tooLarge: true };
-    chunks.push(chunk);
-  }
-  const bytes = Buffer.concat(chunks);
-  try {
-    return { bytes: size, json: size === 0 ? null : JSON.parse(bytes.toString("utf8")) };
-  } catch {
-    return { bytes: size, invalid: true };
-  }
-}
-
-function sendJson(response, status, value) {
-  const text = JSON.stringify(value);
-  response.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
-  response.end(text);
-}
-
-const ERROR_TYPES = { 400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error", 413: "request_too_large", 429: "rate_limit_error", 529: "overloaded_error" };
-
-function sendError(response, status, message) {
-  sendJson(response, status, { type: "error", error: { type: ERROR_TYPES[status] ?? "api_error", message }, request_id: "req_fake" });
-}
+export { credentialHash };
 
 /** About four characters to a token: the order of magnitude is all that a client needs. */
 function tokens(value) {
@@ -85,7 +44,7 @@ function* streamEvents(message) {
 }
 
 async function sendStream(response, message, paceMs) {
-  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "request-id": "req_fake" });
+  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...REQUEST_ID });
   for (const event of streamEvents(message)) {
     if (response.destroyed) return;
     response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
@@ -94,44 +53,19 @@ async function sendStream(response, message, paceMs) {
   response.end();
 }
 
-/** One running imitation: counts its own answers, so that several in one process stay independent. */
-class MessagesApi {
-  #options;
+/** What is behind the paths of the API, whoever may ask: counts its own answers, so that several in one process stay independent. */
+export class Model {
+  #answers;
   #defaults = 0;
   #ids = 0;
 
-  constructor(options) {
-    this.#options = options;
-    if (options.record) writeFileSync(options.record, "", { mode: 0o600 });
+  /** @param {Record<string, string>} answers from a whole prompt to the directives that answer it */
+  constructor(answers) {
+    this.#answers = answers;
   }
 
-  async handle(request, response) {
-    const url = new URL(request.url, "http://fake");
-    const body = await readBody(request);
-    const found = credentials(request.headers);
-    this.#record({
-      at: new Date().toISOString(),
-      method: request.method,
-      path: url.pathname + url.search,
-      auth: found.map(({ kind, value }) => ({ kind, hash: credentialHash(value) })),
-      userAgent: request.headers["user-agent"] ?? null,
-      body: body.json ?? null,
-    });
-    if (body.tooLarge) return sendError(response, 413, `request bodies may have ${MAX_BODY_BYTES} bytes`);
-    if (url.pathname.startsWith("/v1/")) {
-      const key = this.#options.requireKey;
-      if (key !== undefined && !found.some(({ value }) => value === key)) return sendError(response, 401, "invalid x-api-key");
-      return this.#model(request, url, body, response);
-    }
-    return this.#sundry(url, response);
-  }
-
-  #record(entry) {
-    if (this.#options.record) appendFileSync(this.#options.record, `${JSON.stringify(entry)}\n`);
-    this.#options.onRequest?.(entry);
-  }
-
-  #model(request, url, body, response) {
+  /** Answers a request under /v1/ that was read and may be answered. */
+  async serve(request, url, body, response) {
     if (url.pathname === "/v1/models" && request.method === "GET") return sendJson(response, 200, { data: [], has_more: false, first_id: null, last_id: null });
     if (request.method !== "POST") return sendError(response, 404, `${request.method} ${url.pathname} is not imitated`);
     if (body.invalid || !Array.isArray(body.json?.messages)) return sendError(response, 400, "messages: field required");
@@ -141,7 +75,7 @@ class MessagesApi {
   }
 
   async #answer(body, response) {
-    const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`, this.#options.answers);
+    const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`, this.#answers);
     if (decision.status !== null) return sendError(response, decision.status, `asked for by the prompt: ${decision.status}`);
     const number = (this.#ids += 1);
     const content = decision.blocks.map((block, index) => (block.type === "tool_use" ? { ...block, id: `toolu_fake_${number}_${index}` } : block));
@@ -160,10 +94,46 @@ class MessagesApi {
   }
 
   /** Everything beside the model: connectivity probes, settings, flags and telemetry. */
-  #sundry(url, response) {
+  sundry(url, response) {
     if (url.pathname === "/" || url.pathname.endsWith("/hello")) return sendJson(response, 200, { message: "hello" });
     if (url.pathname.startsWith("/api/")) return sendJson(response, 200, {});
     return sendError(response, 404, `${url.pathname} is not imitated`);
+  }
+}
+
+/** One running imitation. */
+class MessagesApi {
+  #options;
+  #model;
+
+  constructor(options) {
+    this.#options = options;
+    this.#model = new Model(options.answers);
+    if (options.record) writeFileSync(options.record, "", { mode: 0o600 });
+  }
+
+  async handle(request, response) {
+    const url = new URL(request.url, "http://fake");
+    const body = await readBody(request);
+    const found = credentials(request.headers);
+    this.#record({
+      at: new Date().toISOString(),
+      method: request.method,
+      path: url.pathname + url.search,
+      auth: found.map(({ kind, value }) => ({ kind, hash: credentialHash(value) })),
+      userAgent: request.headers["user-agent"] ?? null,
+      body: body.json ?? null,
+    });
+    if (body.tooLarge) return tooLarge(response);
+    if (!url.pathname.startsWith("/v1/")) return this.#model.sundry(url, response);
+    const key = this.#options.requireKey;
+    if (key !== undefined && !found.some(({ value }) => value === key)) return sendError(response, 401, "invalid x-api-key");
+    return this.#model.serve(request, url, body, response);
+  }
+
+  #record(entry) {
+    if (this.#options.record) appendFileSync(this.#options.record, `${JSON.stringify(entry)}\n`);
+    this.#options.onRequest?.(entry);
   }
 }
 
@@ -181,16 +151,8 @@ export async function startMessagesApi(options = {}) {
       else sendError(response, 500, error.message);
     });
   });
-  await new Promise((resolve, reject) => {
-    server.once("error", reject);
-    server.listen(options.port ?? 0, options.host ?? "127.0.0.1", resolve);
-  });
-  const close = () =>
-    new Promise((resolve) => {
-      server.close(() => resolve());
-      server.closeAllConnections();
-    });
-  return { port: server.address().port, close };
+  const port = await listen(server, options);
+  return { port, close: () => closeServer(server) };
 }
 
 async function main() {
