@@ -25,7 +25,6 @@ import { Faults } from "./identity/faults.mjs";
 import { createProxy } from "./identity/proxy.mjs";
 import { cleanBody, cleanPath, Recorder } from "./identity/record.mjs";
 import { HOSTS, routeOf } from "./identity/routes.mjs";
-import { judge } from "./identity/tokens.mjs";
 import { Vault } from "./identity/vault.mjs";
 import { Model } from "./messages-api.mjs";
 
@@ -70,9 +69,9 @@ async function handle(world, request, response) {
     method: request.method,
     path: cleanPath(url),
     endpoint,
-    auth: found.map((credential) => {
-      const { state, account } = judge(world.vault, credential);
-      return { kind: credential.kind, hash: credentialHash(credential.value), state, account: account?.email ?? null };
+    auth: found.map(({ kind, value }) => {
+      const secret = world.vault.find(value);
+      return { kind, hash: credentialHash(value), state: secret ? world.vault.stateOf(secret) : "unknown", account: secret?.family.account.email ?? null };
     }),
     userAgent: request.headers["user-agent"] ?? null,
     body: cleanBody(body.json),

@@ -8,13 +8,14 @@ export const CODE_PAGE = "https://platform.claude.com/oauth/code/callback";
 export const INFERENCE = "user:inference";
 export const PROFILE = "user:profile";
 export const CREATE_KEY = "org:create_api_key";
+export const CONNECTORS = "user:mcp_servers";
 /** What a person may consent to. */
 export const SCOPES = [
   CREATE_KEY,
   PROFILE,
   INFERENCE,
   "user:sessions:claude_code",
-  "user:mcp_servers",
+  CONNECTORS,
   "user:file_upload",
   "user:plugins",
   "user:projects:read",
@@ -22,8 +23,12 @@ export const SCOPES = [
   "user:privacy_consents:write",
   "org:desktop_config",
 ];
-/** What somebody who signs in with the settings of the real claude ends up with. */
-export const LOGIN_SCOPES = SCOPES.slice(1, 7);
+/** What a subscription gives of that; what belongs to organisations, its holder does not have. */
+export const SUBSCRIPTION_SCOPES = SCOPES.filter((scope) => scope.startsWith("user:"));
+/** What the console gives: keys are made there, nothing is inferred. */
+export const CONSOLE_SCOPES = [CREATE_KEY, PROFILE];
+/** What claude asks for at each refresh; tokens that have it all are refreshed in one request. */
+export const LOGIN_SCOPES = [PROFILE, INFERENCE, "user:sessions:claude_code", CONNECTORS, "user:file_upload", "user:plugins"];
 
 /** Whether a code may be sent there. */
 export function isRedirect(address) {

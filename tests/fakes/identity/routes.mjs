@@ -1,13 +1,12 @@
 // Which host serves what. A request that goes to the wrong one finds nothing there, as on the real ones.
-import { authorize, codePage, CODE_PATH } from "./sign-in.mjs";
+import { authorize, codePage, CODE_PATH, PEOPLE } from "./sign-in.mjs";
 import { sendWords } from "./pages.mjs";
-import { admit, createKey, profile, revoke, roles, sundryOfAccount, token, tokenQuestion } from "./tokens.mjs";
+import { admit, connectors, createKey, profile, profileOfKey, revoke, roles, sundryOfAccount, token, tokenQuestion } from "./tokens.mjs";
 import { INFERENCE } from "./clients.mjs";
 import { sendError, sendJson } from "../http.mjs";
 
 export const API = "api.anthropic.com";
 const PLATFORM = ["platform.claude.com", "console.anthropic.com"];
-const PEOPLE = ["claude.com", "claude.ai"];
 
 /** Every name that the server answers to. */
 export const HOSTS = [API, ...PLATFORM, ...PEOPLE];
@@ -15,9 +14,9 @@ export const HOSTS = [API, ...PLATFORM, ...PEOPLE];
 const hello = (world, asked, response) => sendJson(response, 200, { message: "hello" });
 
 function model(world, asked, response) {
-  const { account, refusal } = admit(world.vault, asked.request, asked.found, INFERENCE);
+  const { refusal } = admit(world.vault, asked.request, asked.found, INFERENCE);
   if (refusal) return sendError(response, ...refusal);
-  return world.model.serve(asked.request, asked.url, asked.body, response, account);
+  return world.model.serve(asked.request, asked.url, asked.body, response);
 }
 
 const signedIn = (world, asked, response) => sendWords(response, 200, "Signed in", "You can close this page.");
@@ -28,10 +27,13 @@ const ROUTES = [
   { hosts: [API], method: "GET", path: "/api/oauth/profile", endpoint: "profile", answer: profile },
   { hosts: [API], method: "GET", path: "/api/oauth/claude_cli/roles", endpoint: "roles", answer: roles },
   { hosts: [API], method: "POST", path: "/api/oauth/claude_cli/create_api_key", endpoint: "create_api_key", answer: createKey },
+  // What a key from the console asks, which has no scopes.
+  { hosts: [API], method: "GET", path: "/api/claude_cli_profile", endpoint: "profile", answer: profileOfKey },
   { hosts: [API], path: /^\/api\/(hello|eval|event_logging)\b/, endpoint: "sundry", answer: open },
   { hosts: [API], path: /^\/api\//, endpoint: "account", answer: sundryOfAccount },
   { hosts: [API], method: "POST", path: "/v1/messages", endpoint: "messages", answer: model },
-  { hosts: [API], path: /^\/v1\//, endpoint: "models", answer: model },
+  { hosts: [API], method: "GET", path: "/v1/mcp_servers", endpoint: "connectors", answer: connectors },
+  { hosts: [API], path: /^\/v1\/(models|messages)\b/, endpoint: "models", answer: model },
   { hosts: PLATFORM, method: "POST", path: "/v1/oauth/token", endpoint: "token", answer: token },
   { hosts: PLATFORM, method: "POST", path: "/v1/oauth/token/revoke", endpoint: "revoke", answer: revoke },
   { hosts: PLATFORM, path: "/v1/oauth/hello", endpoint: "sundry", answer: hello },

@@ -1,15 +1,19 @@
 // The side that a person sees: may this client have that, and the code for it.
-import { CLIENT_ID, CODE_PAGE, isRedirect, readScopes } from "./clients.mjs";
+import { CLIENT_ID, CODE_PAGE, CONSOLE_SCOPES, isRedirect, readScopes, SUBSCRIPTION_SCOPES } from "./clients.mjs";
 import { sendCode, sendConsent, sendWords } from "./pages.mjs";
 
-/** @returns what a client asks for, or what is wrong with it */
-function readQuestion(query) {
+/** Where people with a subscription sign in; the others sign in to the console. */
+export const PEOPLE = ["claude.com", "claude.ai"];
+
+/** @returns what a client asks for, and would get, or what is wrong with it */
+function readQuestion({ hostname, searchParams: query }) {
+  const given = PEOPLE.includes(hostname) ? SUBSCRIPTION_SCOPES : CONSOLE_SCOPES;
   const asked = {
     clientId: query.get("client_id"),
     redirectUri: query.get("redirect_uri"),
     challenge: query.get("code_challenge"),
     state: query.get("state"),
-    scopes: readScopes(query.get("scope")),
+    scopes: readScopes(query.get("scope"))?.filter((scope) => given.includes(scope)),
     hint: query.get("login_hint"),
   };
   if (asked.clientId !== CLIENT_ID) return { problem: "no such client" };
@@ -17,7 +21,7 @@ function readQuestion(query) {
   if (query.get("response_type") !== "code") return { problem: "response_type has to be code" };
   if (query.get("code_challenge_method") !== "S256" || !/^[A-Za-z0-9_-]{43}$/.test(asked.challenge ?? "")) return { problem: "a code_challenge of the method S256 is needed" };
   if (!asked.state) return { problem: "a state is needed" };
-  if (!asked.scopes) return { problem: "a scope is missing or unknown" };
+  if (!asked.scopes?.length) return { problem: "there is no scope, or none that can be given here" };
   return asked;
 }
 
@@ -26,7 +30,7 @@ function readQuestion(query) {
  * @returns {{code: string, state: string, paste: string, redirect: string}} what the person copies, and where a browser would go
  */
 export function signIn({ vault, accounts }, url, email) {
-  const asked = readQuestion(url.searchParams);
+  const asked = readQuestion(url);
   if (asked.problem) throw new Error(asked.problem);
   const account = accounts.find(email ?? asked.hint) ?? (email ? undefined : accounts.find());
   if (!account) throw new Error(`there is no account ${email}`);
@@ -38,7 +42,7 @@ export function signIn({ vault, accounts }, url, email) {
 }
 
 function decline(url, response) {
-  const { redirectUri, state } = readQuestion(url.searchParams);
+  const { redirectUri, state } = readQuestion(url);
   const redirect = new URL(redirectUri);
   redirect.searchParams.set("error", "access_denied");
   redirect.searchParams.set("state", state);
@@ -52,7 +56,7 @@ function goTo(response, address) {
 
 /** `/oauth/authorize`: the question, and the person's answer. */
 export function authorize(world, { request, url, body }, response) {
-  const asked = readQuestion(url.searchParams);
+  const asked = readQuestion(url);
   if (asked.problem) return sendWords(response, 400, "Invalid request", asked.problem);
   if (request.method === "GET") return sendConsent(response, { action: url.pathname + url.search, emails: world.accounts.all().map(({ email }) => email), ...asked });
   const answers = new URLSearchParams(body.text);

@@ -1,7 +1,7 @@
 // The side that claude speaks to: tokens for codes, new tokens for old ones, and whose they are.
 import { sendError, sendJson } from "../http.mjs";
 import { profileOf, rolesOf } from "./accounts.mjs";
-import { CREATE_KEY, INFERENCE, PROFILE, readScopes } from "./clients.mjs";
+import { CONNECTORS, CREATE_KEY, INFERENCE, PROFILE, readScopes } from "./clients.mjs";
 import { Refusal } from "./vault.mjs";
 
 /** What a request to the token endpoint says, whichever way it is written. */
@@ -53,32 +53,31 @@ const WORDS = {
   revoked: [401, "OAuth access token has been revoked."],
 };
 
-/** What the vault says of a credential that came with a request. */
-export function judge(vault, { kind, value }) {
+function judge(vault, { kind, value }) {
   const secret = vault.find(value, kind === "bearer" ? "access" : "key");
-  const state = secret ? vault.stateOf(secret) : "unknown";
-  return { secret, state, account: secret?.family.account };
+  return { kind, secret, state: secret ? vault.stateOf(secret) : "unknown" };
 }
 
 /**
  * Whether a request may be answered. Every credential that it carries has to be good: what is left over beside a good
  * one shows that somebody forgot to take it away. (A key from an `apiKeyHelper` comes twice, in both headers.)
- * @returns the account and the scopes, or the status and words of the refusal
+ * @returns the account, or the status and words of the refusal
  */
 export function admit(vault, request, found, scope) {
   if (found.length === 0) return { refusal: [401, "x-api-key header is required"] };
   const different = found.filter(({ value }, index) => found.findIndex((other) => other.value === value) === index);
-  const judged = different.map((credential) => ({ ...credential, ...judge(vault, credential) }));
+  const judged = different.map((credential) => judge(vault, credential));
   for (const { kind, state } of judged) {
     if (state === "unknown") return { refusal: WORDS.unknown[kind] };
     if (state !== "valid") return { refusal: WORDS[state] ?? WORDS.revoked };
   }
-  const [{ kind, secret, account }] = judged;
+  const [{ kind, secret }] = judged;
   if (kind === "bearer") {
-    if (!/(^|,)\s*oauth-2025-04-20\s*(,|$)/.test(request.headers["anthropic-beta"] ?? "") && scope === INFERENCE) return { refusal: [401, "OAuth authentication is currently not supported."] };
+    const hasBeta = /(^|,)\s*oauth-2025-04-20\s*(,|$)/.test(request.headers["anthropic-beta"] ?? "");
+    if (scope === INFERENCE && !hasBeta) return { refusal: [401, "OAuth authentication is currently not supported."] };
     if (scope && !secret.scopes.includes(scope)) return { refusal: [403, `OAuth token does not meet scope requirement ${scope}`] };
   }
-  return { account };
+  return { account: secret.family.account };
 }
 
 /** An endpoint that tells a token's owner something, if the token has the scope for it. */
@@ -91,7 +90,10 @@ function owned(scope, answer) {
 }
 
 export const profile = owned(PROFILE, profileOf);
+export const profileOfKey = owned(null, profileOf);
 export const roles = owned(PROFILE, rolesOf);
 export const createKey = owned(CREATE_KEY, (account, { vault }) => ({ raw_key: vault.newKey(account) }));
+/** Servers that the person connected on the web; nobody here has any. */
+export const connectors = owned(CONNECTORS, () => ({ data: [], has_more: false, next_page: null }));
 /** The rest of what is behind a sign-in: settings, limits, usage. There is nothing in it. */
 export const sundryOfAccount = owned(null, () => ({}));
