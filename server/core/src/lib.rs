@@ -4,6 +4,7 @@
 //! The daemon asks, and does what the answer says.
 
 pub mod config;
+pub mod credentials;
 pub mod egress;
 pub mod identity;
 pub mod labels;

@@ -7,6 +7,7 @@
 pub mod catalog;
 pub mod config;
 pub mod contract;
+pub mod credentials;
 pub mod egress;
 pub mod error;
 pub mod event;
