@@ -266,7 +266,8 @@ describe("working", { timeout: 900_000 }, () => {
 
   test("a login without a refresh token is left alone when it is refused", async (t) => {
     const { desk, home, count } = await world(t);
-    const { refreshToken, ...short } = desk.issue({});
+    const short = desk.issue({});
+    delete short.refreshToken;
     const person = await home(short);
     assert.deepEqual(await ask(person), answered);
     desk.expire({ what: "access" });
@@ -275,7 +276,6 @@ describe("working", { timeout: 900_000 }, () => {
     assert.match(out, /401 OAuth token has expired/);
     assert.equal((await person.login()).accessToken, short.accessToken);
     assert.equal(count("requests.refresh"), undefined);
-    assert.ok(refreshToken);
   });
 
   for (const [what, fault] of Object.entries({
@@ -283,7 +283,9 @@ describe("working", { timeout: 900_000 }, () => {
     "an error of the server": { times: 1, kind: "status", status: 500 },
     "an overload": { times: 1, kind: "status", status: 529 },
     "a connection that ends before the answer": { times: 1, kind: "refuse" },
-    "an answer that is cut in the middle": { times: 1, kind: "cut", bytes: 700 },
+    "an answer that is cut before its first word": { times: 1, kind: "cut", bytes: 100 },
+    // Claude then asks the same again, or to go on where it was cut: it depends on what it had read.
+    "an answer that is cut after its last word": { times: 1, kind: "cut", bytes: 740 },
     "a slow answer": { times: 1, kind: "slow", ms: 2000 },
   })) {
     test(`${what} does not end the turn`, async (t) => {

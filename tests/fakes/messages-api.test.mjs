@@ -62,6 +62,11 @@ describe("prompt directives", () => {
     assert.deepEqual(conversationState([user(text)]), { text: "say yes", results: 0 });
   });
 
+  test("neither is its request to go on after an answer that was cut off", () => {
+    const cut = [user("say yes"), { role: "assistant", content: "ye" }, user("Your response above was cut off mid-stream. Resume directly from where it stops.")];
+    assert.deepEqual(conversationState(cut), { text: "say yes", results: 0 });
+  });
+
   test("tool results are counted since the newest prompt only", () => {
     const result = user([{ type: "tool_result", tool_use_id: "t", content: "ok" }]);
     assert.deepEqual(conversationState([user("one"), result, result, user("two"), result]), { text: "two", results: 1 });

@@ -16,8 +16,9 @@ function typedText(message) {
   return texts.map(stripReminders).filter((text) => text !== "").join("\n");
 }
 
+// Claude Code adds reminders, and asks on its own to go on where a streamed answer was cut off.
 function stripReminders(text) {
-  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "").trim();
+  return text.replace(/<system-reminder>[\s\S]*?<\/system-reminder>/g, "").replace(/^Your response above was cut off mid-stream\.[\s\S]*/, "").trim();
 }
 
 function toolResults(message) {
