@@ -1335,6 +1335,241 @@ open: number,
 presets: Array<PresetInfo>, };
 
 /**
+ * How a sandbox holds what Claude Code needs.
+ */
+export type CredentialMode = "brokered" | "isolated" | "token" | "sync";
+
+/**
+ * Where a credential comes from.
+ */
+export type CredentialSource = "bedrockKey" | "bedrockSession" | "vertex" | "environmentToken" | "environmentKey" | "keyHelper" | "environmentLogin" | "storedKey" | "storedLogin" | "loginHome" | "hostLogin";
+
+/**
+ * The variables of [`ENVIRONMENT`] that a client found in its own.
+ */
+export type ClientEnvironment = Record<string, string>;
+
+/**
+ * Which credentials are meant: a sandbox's, a project's, or those that a new sandbox would get.
+ */
+export type CredentialsParams = { 
+/**
+ * The sandbox, when one is meant.
+ */
+target?: SandboxRef, };
+
+/**
+ * What can be kept in the keyring.
+ */
+export type StoredCredential = "apiKey" | "authToken" | "setupToken";
+
+/**
+ * A text that is shown nowhere: it has no `Display`, its `Debug` is fixed, and its memory is overwritten when it goes.
+ *
+ * It is read from, and written to, messages as an ordinary string; only what is meant to carry a value has one.
+ */
+export type Secret = string;
+
+/**
+ * Keeps a credential for later.
+ */
+export type CredentialsSetParams = { 
+/**
+ * What it is.
+ */
+kind: StoredCredential, 
+/**
+ * The value. It is put where it belongs and never given back.
+ */
+value: Secret, 
+/**
+ * URL of the endpoint that it is for, unless that is Anthropic's own.
+ */
+baseUrl?: string, };
+
+/**
+ * Forgets a credential, here and in every sandbox that has it from here.
+ */
+export type CredentialsSignOutParams = { 
+/**
+ * Where it comes from. The host's own login is only no longer used: it is not ours to end.
+ */
+source: CredentialSource, };
+
+/**
+ * Chooses where a sandbox's credential comes from and how it is held.
+ */
+export type CredentialsSetModeParams = { 
+/**
+ * The sandbox; new sandboxes when left out.
+ */
+target?: SandboxRef, 
+/**
+ * The source; the first that has something when left out.
+ */
+source?: CredentialSource, 
+/**
+ * The mode; the source's own when left out.
+ */
+mode?: CredentialMode, 
+/**
+ * Says that the person read what the choice means. A choice that has an explanation is refused without.
+ */
+consent: boolean, };
+
+/**
+ * One of the two places whose logins are kept the same.
+ */
+export type CredentialSide = "host" | "sandbox";
+
+/**
+ * Says which of two logins is to be kept, where that could not be told.
+ */
+export type CredentialsResolveParams = { 
+/**
+ * The sandbox.
+ */
+target: SandboxRef, 
+/**
+ * Whose login takes the place of the other. What it replaces is kept as a backup.
+ */
+keep: CredentialSide, };
+
+/**
+ * How a login is, the best first.
+ */
+export type CredentialHealth = "ok" | "expiring" | "attention" | "expired" | "unreadable" | "signedOut";
+
+/**
+ * Whose login it is, as far as it says so itself.
+ */
+export type CredentialAccount = { 
+/**
+ * Id of the account.
+ */
+id?: string, 
+/**
+ * Address of the account.
+ */
+email?: string, 
+/**
+ * Kind of subscription.
+ */
+subscription?: string, };
+
+/**
+ * Whether a source is used.
+ */
+export type CredentialUse = "chosen" | "available" | "byChoice" | "unusable" | "absent";
+
+/**
+ * A source, and why it is used or not.
+ */
+export type CredentialSourceReport = { 
+/**
+ * The source.
+ */
+source: CredentialSource, 
+/**
+ * Its name for a person.
+ */
+title: string, 
+/**
+ * Whether it is used.
+ */
+usage: CredentialUse, 
+/**
+ * Why, in plain words.
+ */
+reason: string, };
+
+/**
+ * A mode that the source in use can serve.
+ */
+export type CredentialModeReport = { 
+/**
+ * The mode.
+ */
+mode: CredentialMode, 
+/**
+ * What the sandbox then holds, in plain words.
+ */
+holds: string, 
+/**
+ * Whether it is what the source gets when nothing is chosen.
+ */
+isDefault: boolean, 
+/**
+ * Whether the sandbox can have it as it is.
+ */
+isAvailable: boolean, 
+/**
+ * What the person must know before choosing it; a choice with an explanation needs consent.
+ */
+explanation?: string, };
+
+/**
+ * How Claude's credentials are. There is no field for a value.
+ */
+export type CredentialsStatus = { 
+/**
+ * Id of the sandbox it is about; left out for new sandboxes.
+ */
+sandbox?: string, 
+/**
+ * The source in use.
+ */
+source?: CredentialSource, 
+/**
+ * The mode in use.
+ */
+mode?: CredentialMode, 
+/**
+ * Whose login it is.
+ */
+account?: CredentialAccount, 
+/**
+ * When one must sign in again, milliseconds since 1970.
+ */
+expiresAtMs?: number, 
+/**
+ * Whole days until then; negative once it is over.
+ */
+daysLeft?: number, 
+/**
+ * When the access token was last renewed, milliseconds since 1970.
+ */
+lastRefreshMs?: number, 
+/**
+ * How it is.
+ */
+health: CredentialHealth, 
+/**
+ * How it is, in plain words.
+ */
+detail: string, 
+/**
+ * What to do, unless it is well.
+ */
+nextStep?: string, 
+/**
+ * True when both sides have a login and the person has to say which one is to be kept.
+ */
+isInConflict: boolean, 
+/**
+ * Every source in the order in which they are asked.
+ */
+sources: Array<CredentialSourceReport>, 
+/**
+ * The modes that the source in use can serve.
+ */
+modes: Array<CredentialModeReport>, 
+/**
+ * What the person should know although it works.
+ */
+warnings: Array<string>, };
+
+/**
  * The answer to a method that starts an operation.
  */
 export type OperationStarted = { 
@@ -1741,6 +1976,32 @@ export const methods = {
 export const protocolVersion = 1;
 export const eventMethod = "boxwood/event";
 export const subscribeMethod = "boxwood/events/subscribe";
+
+/** Variables of the environment that a client looks for and sends as `ClientEnvironment`. */
+export const credentialVariables = [
+  "ANTHROPIC_API_KEY",
+  "ANTHROPIC_AUTH_TOKEN",
+  "CLAUDE_CODE_OAUTH_TOKEN",
+  "AWS_BEARER_TOKEN_BEDROCK",
+  "AWS_ACCESS_KEY_ID",
+  "AWS_SECRET_ACCESS_KEY",
+  "AWS_SESSION_TOKEN",
+  "CI",
+  "ANTHROPIC_BASE_URL",
+  "ANTHROPIC_MODEL",
+  "ANTHROPIC_SMALL_FAST_MODEL",
+  "ANTHROPIC_DEFAULT_OPUS_MODEL",
+  "ANTHROPIC_DEFAULT_SONNET_MODEL",
+  "ANTHROPIC_DEFAULT_HAIKU_MODEL",
+  "CLAUDE_CODE_USE_BEDROCK",
+  "ANTHROPIC_BEDROCK_BASE_URL",
+  "AWS_REGION",
+  "AWS_DEFAULT_REGION",
+  "CLAUDE_CODE_USE_VERTEX",
+  "ANTHROPIC_VERTEX_BASE_URL",
+  "ANTHROPIC_VERTEX_PROJECT_ID",
+  "CLOUD_ML_REGION",
+] as const;
 
 /** JSON-RPC numbers of the stable error codes. */
 export const errorNumbers: Record<ErrorCode, number> = {

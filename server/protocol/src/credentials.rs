@@ -3,53 +3,16 @@
 //! A value travels in one direction only, from a client to the daemon, as a [`Secret`]. Nothing that the daemon answers
 //! has a field for one.
 
-use std::collections::BTreeMap;
+mod environment;
+mod secret;
 
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
-use zeroize::Zeroize as _;
+
+pub use environment::{ClientEnvironment, ENVIRONMENT, EnvironmentVariable};
+pub use secret::Secret;
 
 use crate::params::SandboxRef;
-
-/// A text that is shown nowhere: it has no `Display`, its `Debug` is fixed, and its memory is overwritten when it goes.
-///
-/// It is read from, and written to, messages as an ordinary string; only what is meant to carry a value has one.
-#[derive(Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(transparent)]
-#[ts(type = "string")]
-pub struct Secret(String);
-
-impl Secret {
-    /// Takes a text over.
-    #[must_use]
-    pub const fn new(text: String) -> Self {
-        Self(text)
-    }
-
-    /// The text, for the one who must write or send it.
-    #[must_use]
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// A second holder of the same text; there is no `Clone`, so that none comes about by accident.
-    #[must_use]
-    pub fn duplicate(&self) -> Self {
-        Self(self.0.clone())
-    }
-}
-
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if self.0.is_empty() { "Secret(empty)" } else { "Secret(held)" })
-    }
-}
-
-impl Drop for Secret {
-    fn drop(&mut self) {
-        self.0.zeroize();
-    }
-}
 
 /// How a sandbox holds what Claude Code needs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, TS)]
@@ -129,70 +92,6 @@ impl CredentialSource {
     }
 }
 
-/// A variable of the environment that says where Claude's credentials are or how its endpoint is reached.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct EnvironmentVariable {
-    /// Its name.
-    pub name: &'static str,
-    /// Whether its value must be shown nowhere.
-    pub is_secret: bool,
-}
-
-const fn secret(name: &'static str) -> EnvironmentVariable {
-    EnvironmentVariable { name, is_secret: true }
-}
-
-const fn plain(name: &'static str) -> EnvironmentVariable {
-    EnvironmentVariable { name, is_secret: false }
-}
-
-/// The variables that clients look for and send. Whatever else stands in an environment stays there.
-pub const ENVIRONMENT: &[EnvironmentVariable] = &[
-    secret("ANTHROPIC_API_KEY"),
-    secret("ANTHROPIC_AUTH_TOKEN"),
-    secret("CLAUDE_CODE_OAUTH_TOKEN"),
-    secret("AWS_BEARER_TOKEN_BEDROCK"),
-    secret("AWS_ACCESS_KEY_ID"),
-    secret("AWS_SECRET_ACCESS_KEY"),
-    secret("AWS_SESSION_TOKEN"),
-    plain("CI"),
-    plain("ANTHROPIC_BASE_URL"),
-    plain("ANTHROPIC_MODEL"),
-    plain("ANTHROPIC_SMALL_FAST_MODEL"),
-    plain("ANTHROPIC_DEFAULT_OPUS_MODEL"),
-    plain("ANTHROPIC_DEFAULT_SONNET_MODEL"),
-    plain("ANTHROPIC_DEFAULT_HAIKU_MODEL"),
-    plain("CLAUDE_CODE_USE_BEDROCK"),
-    plain("ANTHROPIC_BEDROCK_BASE_URL"),
-    plain("AWS_REGION"),
-    plain("AWS_DEFAULT_REGION"),
-    plain("CLAUDE_CODE_USE_VERTEX"),
-    plain("ANTHROPIC_VERTEX_BASE_URL"),
-    plain("ANTHROPIC_VERTEX_PROJECT_ID"),
-    plain("CLOUD_ML_REGION"),
-];
-
-/// The variables of [`ENVIRONMENT`] that a client found in its own.
-#[derive(Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(transparent)]
-#[ts(type = "Record<string, string>")]
-pub struct ClientEnvironment(pub BTreeMap<String, Secret>);
-
-impl ClientEnvironment {
-    /// Reads them from an environment. An empty value counts as none.
-    #[must_use]
-    pub fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
-        let held = |name: &str| lookup(name).filter(|value| !value.is_empty()).map(Secret::new);
-        Self(ENVIRONMENT.iter().filter_map(|it| Some((it.name.to_owned(), held(it.name)?))).collect())
-    }
-}
-
-impl std::fmt::Debug for ClientEnvironment {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
 /// Which credentials are meant: a sandbox's, a project's, or those that a new sandbox would get.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -207,8 +106,10 @@ pub struct CredentialsParams {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub enum StoredCredential {
-    /// An API key.
+    /// An API key: presented as `x-api-key`.
     ApiKey,
+    /// A token of another provider, as in `ANTHROPIC_AUTH_TOKEN`: presented as `authorization`.
+    AuthToken,
     /// A token of `claude setup-token`.
     SetupToken,
 }
@@ -216,12 +117,15 @@ pub enum StoredCredential {
 /// Keeps a credential for later.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
 pub struct CredentialsSetParams {
     /// What it is.
     pub kind: StoredCredential,
     /// The value. It is put where it belongs and never given back.
-    #[serde(default)]
     pub value: Secret,
+    /// URL of the endpoint that it is for, unless that is Anthropic's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
 }
 
 /// Forgets a credential, here and in every sandbox that has it from here.
@@ -249,6 +153,26 @@ pub struct CredentialsSetModeParams {
     /// Says that the person read what the choice means. A choice that has an explanation is refused without.
     #[serde(default)]
     pub consent: bool,
+}
+
+/// One of the two places whose logins are kept the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase")]
+pub enum CredentialSide {
+    /// This machine: the login of Claude Code here, or the login home.
+    Host,
+    /// The sandbox.
+    Sandbox,
+}
+
+/// Says which of two logins is to be kept, where that could not be told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct CredentialsResolveParams {
+    /// The sandbox.
+    pub target: SandboxRef,
+    /// Whose login takes the place of the other. What it replaces is kept as a backup.
+    pub keep: CredentialSide,
 }
 
 /// How a login is, the best first.
@@ -321,6 +245,8 @@ pub struct CredentialSourceReport {
 pub struct CredentialModeReport {
     /// The mode.
     pub mode: CredentialMode,
+    /// What the sandbox then holds, in plain words.
+    pub holds: String,
     /// Whether it is what the source gets when nothing is chosen.
     pub is_default: bool,
     /// Whether the sandbox can have it as it is.
@@ -371,6 +297,8 @@ pub struct CredentialsStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub next_step: Option<String>,
+    /// True when both sides have a login and the person has to say which one is to be kept.
+    pub is_in_conflict: bool,
     /// Every source in the order in which they are asked.
     pub sources: Vec<CredentialSourceReport>,
     /// The modes that the source in use can serve.
@@ -387,7 +315,8 @@ mod tests {
     fn no_value_is_shown() {
         let environment = ClientEnvironment::read(&|name| Some(format!("value-of-{name}")));
         assert_eq!(environment.0.len(), ENVIRONMENT.len());
-        let set = CredentialsSetParams { kind: StoredCredential::ApiKey, value: Secret::new("value-of-key".into()) };
+        let value = Secret::new("value-of-key".into());
+        let set = CredentialsSetParams { kind: StoredCredential::ApiKey, value, base_url: None };
         let shown = format!("{environment:?} {set:?} {:?}", Secret::default());
         assert!(!shown.contains("value-of") && shown.contains("ANTHROPIC_API_KEY"), "{shown}");
     }

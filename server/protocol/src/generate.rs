@@ -8,7 +8,7 @@ use ts_rs::{Config, TS};
 use crate::contract::METHODS;
 use crate::error::ErrorCode;
 use crate::{EVENT_METHOD, PROTOCOL_VERSION, SUBSCRIBE_METHOD, UNSUBSCRIBE_METHOD};
-use crate::{catalog, config, error, event, operation, params, sandbox};
+use crate::{catalog, config, credentials, error, event, operation, params, sandbox};
 
 const HEADER: &str = "Generated from server/protocol by `make generate`. Do not edit.";
 
@@ -23,7 +23,10 @@ macro_rules! declarations {
 }
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
-    use {crate::egress::*, catalog::*, config::*, error::*, event::*, operation::*, params::*, sandbox::*};
+    use {
+        crate::credentials::*, crate::egress::*, catalog::*, config::*, error::*, event::*, operation::*, params::*,
+        sandbox::*,
+    };
     declarations!(
         cfg,
         Empty,
@@ -94,6 +97,23 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         RuleHits,
         PresetInfo,
         EgressReport,
+        CredentialMode,
+        CredentialSource,
+        ClientEnvironment,
+        CredentialsParams,
+        StoredCredential,
+        Secret,
+        CredentialsSetParams,
+        CredentialsSignOutParams,
+        CredentialsSetModeParams,
+        CredentialSide,
+        CredentialsResolveParams,
+        CredentialHealth,
+        CredentialAccount,
+        CredentialUse,
+        CredentialSourceReport,
+        CredentialModeReport,
+        CredentialsStatus,
         OperationStarted,
         OperationParams,
         Cancelled,
@@ -146,6 +166,13 @@ pub fn typescript() -> String {
     let _ = writeln!(out, "export const protocolVersion = {PROTOCOL_VERSION};");
     let _ = writeln!(out, "export const eventMethod = \"{EVENT_METHOD}\";");
     let _ = writeln!(out, "export const subscribeMethod = \"{SUBSCRIBE_METHOD}\";\n");
+    out.push_str(
+        "/** Variables of the environment that a client looks for and sends as `ClientEnvironment`. */\nexport const credentialVariables = [\n",
+    );
+    for variable in credentials::ENVIRONMENT {
+        let _ = writeln!(out, "  \"{}\",", variable.name);
+    }
+    out.push_str("] as const;\n\n");
     out.push_str("/** JSON-RPC numbers of the stable error codes. */\nexport const errorNumbers: Record<ErrorCode, number> = {\n");
     for code in ErrorCode::ALL {
         let _ = writeln!(out, "  \"{}\": {},", code.as_str(), code.number());

@@ -199,7 +199,7 @@ pub struct Environment {
     pub findings: Vec<Finding>,
     /// What the sources that were found give.
     pub materials: BTreeMap<CredentialSource, Material>,
-    /// The endpoint that keys from elsewhere are for, too.
+    /// The endpoint that the person's own helper for keys is for, too. Stored keys have one of their own.
     pub endpoint: Endpoint,
     /// Google Vertex AI, whose access token the daemon has to get.
     pub vertex: Option<Vertex>,
@@ -232,15 +232,18 @@ impl Environment {
         let (location, project) = (plain("CLOUD_ML_REGION"), plain("ANTHROPIC_VERTEX_PROJECT_ID"));
         let mut take = |name: &str| variables.0.remove(name);
         if uses_bedrock {
-            let bedrock = aws.and_then(|endpoint| {
-                Ok(Bedrock { region: region.ok_or(Problem::Missing("AWS_REGION"))?, endpoint })
-            });
+            let bedrock = aws
+                .and_then(|endpoint| Ok(Bedrock { region: region.ok_or(Problem::Missing("AWS_REGION"))?, endpoint }));
             read.bedrock(bedrock, &mut take);
         } else if uses_vertex {
             let vertex = google.and_then(|endpoint| {
                 let region = location.filter(|it| is_label(it)).ok_or(Problem::Missing("CLOUD_ML_REGION"))?;
-                let project = project.filter(|it| is_label(it));
-                Ok(Vertex { region, project: project.ok_or(Problem::Missing("ANTHROPIC_VERTEX_PROJECT_ID"))?, endpoint })
+                let project = project.filter(|it| it.split([':', '.']).all(is_label));
+                Ok(Vertex {
+                    region,
+                    project: project.ok_or(Problem::Missing("ANTHROPIC_VERTEX_PROJECT_ID"))?,
+                    endpoint,
+                })
             });
             match vertex {
                 // Whether a token can be had is found out by the daemon, which adds the finding.

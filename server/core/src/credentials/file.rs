@@ -17,6 +17,8 @@ pub const MAX_BYTES: usize = 1024 * 1024;
 const MAX_TOKEN_BYTES: usize = 16 * 1024;
 /// The last moment that JavaScript's dates know, milliseconds since 1970.
 const MAX_TIME_MS: i64 = 8_640_000_000_000_000;
+/// How soon a login ends that Claude Code is to renew. It renews what ends within five minutes.
+const HASTENED_MS: i64 = 4 * 60 * 1000;
 /// The scope without which Claude Code says that it is not logged in.
 pub const INFERENCE: &str = "user:inference";
 
@@ -236,6 +238,21 @@ impl CredentialFile {
         if let Some(mut before) = before {
             wipe(&mut before);
         }
+    }
+
+    /// Has Claude Code renew the login as soon as it looks at it, for which `claude auth status` is enough: it renews what
+    /// ends within five minutes. Only the time changes, so a kill before the renewal loses nothing. False when there
+    /// is no login that it could renew, or when it would renew it anyway.
+    pub fn hasten(&mut self, now_ms: i64) -> bool {
+        let view = self.view();
+        let soon = now_ms.saturating_add(HASTENED_MS);
+        if view.state != LoginState::Full || view.expires_at_ms.is_some_and(|end| end <= soon) {
+            return false;
+        }
+        if let Some(login) = self.map.get_mut(LOGIN).and_then(Value::as_object_mut) {
+            login.insert(EXPIRES.to_owned(), json!(soon));
+        }
+        true
     }
 
     /// Whether nothing at all is left in it.

@@ -4,7 +4,15 @@
 //! Everything is decided from values that the daemon read before. No type here shows a credential: what holds one is
 //! a [`Secret`] or a [`CredentialFile`], and neither has a `Display` or a telling `Debug`.
 
+pub mod environment;
+pub mod expiry;
 pub mod file;
+pub mod host;
+pub mod provision;
+pub mod select;
+pub mod source;
+pub mod status;
+pub mod stored;
 pub mod sync;
 pub mod view;
 

@@ -10,34 +10,24 @@
 
 mod record;
 
+pub use boxwood_protocol::credentials::CredentialSide as Side;
 pub use record::Record;
 
 use super::view::{Age, Clock, Fingerprint, LoginState, Sameness, View};
 
-/// One of the two.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Side {
-    /// The host's own store, or a login home.
-    Host,
-    /// The sandbox.
-    Sandbox,
+/// The side that is not this one.
+#[must_use]
+pub const fn other(side: Side) -> Side {
+    match side {
+        Side::Host => Side::Sandbox,
+        Side::Sandbox => Side::Host,
+    }
 }
 
-impl Side {
-    /// The other one.
-    #[must_use]
-    pub const fn other(self) -> Self {
-        match self {
-            Self::Host => Self::Sandbox,
-            Self::Sandbox => Self::Host,
-        }
-    }
-
-    const fn words(self) -> &'static str {
-        match self {
-            Self::Host => "this machine",
-            Self::Sandbox => "the sandbox",
-        }
+const fn words(side: Side) -> &'static str {
+    match side {
+        Side::Host => "this machine",
+        Side::Sandbox => "the sandbox",
     }
 }
 
@@ -109,17 +99,23 @@ impl Conflict {
     #[must_use]
     pub fn reason(self) -> String {
         match self {
-            Self::Unreadable(side) => format!("the credential file of {} cannot be read", side.words()),
-            Self::Incomplete(side) => format!("the login of {} is incomplete", side.words()),
+            Self::Unreadable(side) => format!("the credential file of {} cannot be read", words(side)),
+            Self::Incomplete(side) => format!("the login of {} is incomplete", words(side)),
             Self::OtherAccount => "this machine and the sandbox are signed in to different accounts".to_owned(),
             Self::AccountUnknown => "it cannot be told whether both logins are of the same account".to_owned(),
-            Self::SignedOut(side) => format!("{} was signed out", side.words()),
-            Self::Refused(side) => format!("the login of {} was refused", side.words()),
-            Self::LooksOlder(side) => format!("the login of {} is another one, and older than before", side.words()),
+            Self::SignedOut(side) => format!("{} was signed out", words(side)),
+            Self::Refused(side) => format!("the login of {} was refused", words(side)),
+            Self::LooksOlder(side) => format!("the login of {} is another one, and older than before", words(side)),
             Self::Unclear => "both logins changed, and it cannot be told which is the newer".to_owned(),
-            Self::NewerToken(side) => format!("{} has a newer token than the other side's login", side.words()),
+            Self::NewerToken(side) => format!("{} has a newer token than the other side's login", words(side)),
             Self::NothingWorks => "no login is left that still works".to_owned(),
         }
+    }
+
+    /// Whether there are two logins, of which the person can say that one is to be kept.
+    #[must_use]
+    pub const fn is_between_two(self) -> bool {
+        matches!(self, Self::OtherAccount | Self::AccountUnknown | Self::LooksOlder(_) | Self::Unclear)
     }
 
     /// What to do about it.
@@ -164,7 +160,7 @@ pub fn settle_for(winner: Side, host: Seen<'_>, sandbox: Seen<'_>, clock: &Clock
         Side::Sandbox => (sandbox, host),
     };
     let from = from.ok_or(Conflict::Unreadable(winner))?;
-    let to = to.ok_or(Conflict::Unreadable(winner.other()))?;
+    let to = to.ok_or(Conflict::Unreadable(other(winner)))?;
     if from.state != LoginState::Full || from.is_over(clock) {
         return Err(Conflict::NothingWorks);
     }
@@ -202,7 +198,7 @@ impl Pair<'_> {
     /// Whether both sides had this side's login, so that what the other one has now came after it, or instead of it.
     fn is_known(&self, side: Side) -> bool {
         let Some(login) = &self.at(side).login else { return false };
-        self.record.is_agreed(login) || self.record.may_have_been_copied(login, self.at(side.other()))
+        self.record.is_agreed(login) || self.record.may_have_been_copied(login, self.at(other(side)))
     }
 
     fn decide(&self) -> Decided {
@@ -235,19 +231,19 @@ impl Pair<'_> {
 
     /// One side has a login that may be the newest, the other has none, or one that is known to be over.
     fn one(&self, from: Side) -> Decided {
-        let (source, target) = (self.at(from), self.at(from.other()));
+        let (source, target) = (self.at(from), self.at(other(from)));
         if self.record.account_of(source) == Sameness::Another {
             return Err(Conflict::OtherAccount);
         }
         match target.state {
-            LoginState::Absent if self.record.has_agreed() => Err(Conflict::SignedOut(from.other())),
+            LoginState::Absent if self.record.has_agreed() => Err(Conflict::SignedOut(other(from))),
             LoginState::Absent => self.copy(from),
             LoginState::Full => self.over_old(from),
             LoginState::Stub | LoginState::Blank if self.is_known(from) => self.lend(from),
             LoginState::Stub | LoginState::Blank => self.copy(from),
             LoginState::AccessOnly => {
                 if !target.is_access_over(self.clock) && source.age_beside(target, self.clock) == Age::Older {
-                    Err(Conflict::NewerToken(from.other()))
+                    Err(Conflict::NewerToken(other(from)))
                 } else if self.is_known(from) {
                     self.lend(from)
                 } else {
@@ -259,7 +255,7 @@ impl Pair<'_> {
 
     /// The other side's login is one that was replaced before, or has ended.
     fn over_old(&self, from: Side) -> Decided {
-        let target = self.at(from.other());
+        let target = self.at(other(from));
         let is_ours = target.login.as_ref().is_some_and(|login| self.record.is_retired(login));
         if !is_ours && self.at(from).account_of(target) != Sameness::Same {
             return Err(Conflict::AccountUnknown);
@@ -269,9 +265,9 @@ impl Pair<'_> {
 
     /// The other side had this login and has less now: it was refused with it. It gets what cannot be refused for good.
     fn lend(&self, from: Side) -> Decided {
-        let (source, target) = (self.at(from), self.at(from.other()));
+        let (source, target) = (self.at(from), self.at(other(from)));
         if source.is_access_over(self.clock) {
-            return Err(Conflict::Refused(from.other()));
+            return Err(Conflict::Refused(other(from)));
         }
         if target.access == source.access {
             return Ok(Decision::Keep(Kept::Lent));
@@ -299,7 +295,7 @@ impl Pair<'_> {
     }
 
     fn copy(&self, from: Side) -> Decided {
-        Ok(Decision::Copy { from, part: Part::Login, over: self.at(from.other()).login.clone() })
+        Ok(Decision::Copy { from, part: Part::Login, over: self.at(other(from)).login.clone() })
     }
 }
 

@@ -168,10 +168,8 @@ impl View {
     /// Which of the two was made later. Each time counts when it differs by more than the clocks may.
     #[must_use]
     pub fn age_beside(&self, other: &Self, clock: &Clock) -> Age {
-        let times = [
-            (self.expires_at_ms, other.expires_at_ms),
-            (self.refresh_expires_at_ms, other.refresh_expires_at_ms),
-        ];
+        let times =
+            [(self.expires_at_ms, other.expires_at_ms), (self.refresh_expires_at_ms, other.refresh_expires_at_ms)];
         let (mut newer, mut older) = (false, false);
         for (this, that) in times {
             if let (Some(this), Some(that)) = (this, that) {

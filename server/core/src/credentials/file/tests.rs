@@ -90,7 +90,9 @@ fn what_cannot_be_read_is_told_without_repeating_it() {
 
 #[test]
 fn a_decoration_of_another_type_is_no_reason_to_refuse() {
-    let file = parse(r#"{"claudeAiOauth":{"accessToken":"a","scopes":["user:inference"],"subscriptionType":7,"accountUuid":{"x":1},"rateLimitTier":[]}}"#);
+    let file = parse(
+        r#"{"claudeAiOauth":{"accessToken":"a","scopes":["user:inference"],"subscriptionType":7,"accountUuid":{"x":1},"rateLimitTier":[]}}"#,
+    );
     assert_eq!((file.view().state, file.view().account), (LoginState::AccessOnly, None));
     assert_eq!(
         value(&file.access_only().expect("a token")),
@@ -134,6 +136,22 @@ fn only_the_login_is_exchanged() {
 }
 
 #[test]
+fn a_login_is_made_to_be_renewed_by_its_time_alone() {
+    let now = 1_795_284_366_595 - 3_600_000;
+    let mut file = parse(REAL);
+    assert!(file.hasten(now) && !file.hasten(now), "once");
+    assert_eq!(file.view().expires_at_ms, Some(now + 4 * 60 * 1000));
+    assert_eq!(file.view().login, parse(REAL).view().login, "the same login");
+    let (mut expected, hastened) = (value(&parse(REAL)), value(&file));
+    expected[LOGIN][EXPIRES] = json!(now + 4 * 60 * 1000);
+    assert_eq!(hastened, expected);
+    for cannot in ["{}", r#"{"claudeAiOauth":{"accessToken":"a","scopes":["user:inference"],"expiresAt":9e14}}"#] {
+        assert!(!parse(cannot).hasten(now), "{cannot}");
+    }
+    assert!(!parse(REAL).hasten(1_795_284_366_595), "it is renewed anyway");
+}
+
+#[test]
 fn nothing_is_shown() {
     let shown = format!("{:?} {:?}", parse(REAL), parse(REAL).view());
     for secret in ["sk-ant", "secret"] {
@@ -162,7 +180,8 @@ fn any_json() -> impl Strategy<Value = Value> {
 }
 
 fn name() -> impl Strategy<Value = String> {
-    let known = [LOGIN, ACCESS, REFRESH, EXPIRES, REFRESH_EXPIRES, SCOPES, "subscriptionType", "accountUuid", "mcpOAuth"];
+    let known =
+        [LOGIN, ACCESS, REFRESH, EXPIRES, REFRESH_EXPIRES, SCOPES, "subscriptionType", "accountUuid", "mcpOAuth"];
     prop_oneof![3 => prop::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => "[a-zA-Z]{1,6}"]
 }
 

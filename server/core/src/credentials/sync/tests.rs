@@ -34,17 +34,17 @@ fn check(host: &View, sandbox: &View, record: &Record, expected: &Decision) {
     let clock = Clock::at(NOW + 6 * HOUR);
     let ignore_over = |decision: Decision| match decision {
         Decision::Copy { from, part, .. } => Decision::Copy { from, part, over: None },
-        other => other,
+        decision => decision,
     };
     assert_eq!(&ignore_over(decide(Some(host), Some(sandbox), record, &clock)), expected, "{host:?} {sandbox:?}");
     let exchanged = match expected.clone() {
-        Decision::Copy { from, part, over } => Decision::Copy { from: from.other(), part, over },
-        Decision::Conflict(Conflict::SignedOut(side)) => Decision::Conflict(Conflict::SignedOut(side.other())),
-        Decision::Conflict(Conflict::Refused(side)) => Decision::Conflict(Conflict::Refused(side.other())),
-        Decision::Conflict(Conflict::LooksOlder(side)) => Decision::Conflict(Conflict::LooksOlder(side.other())),
-        Decision::Conflict(Conflict::Incomplete(side)) => Decision::Conflict(Conflict::Incomplete(side.other())),
-        Decision::Conflict(Conflict::NewerToken(side)) => Decision::Conflict(Conflict::NewerToken(side.other())),
-        other => other,
+        Decision::Copy { from, part, over } => Decision::Copy { from: other(from), part, over },
+        Decision::Conflict(Conflict::SignedOut(side)) => Decision::Conflict(Conflict::SignedOut(other(side))),
+        Decision::Conflict(Conflict::Refused(side)) => Decision::Conflict(Conflict::Refused(other(side))),
+        Decision::Conflict(Conflict::LooksOlder(side)) => Decision::Conflict(Conflict::LooksOlder(other(side))),
+        Decision::Conflict(Conflict::Incomplete(side)) => Decision::Conflict(Conflict::Incomplete(other(side))),
+        Decision::Conflict(Conflict::NewerToken(side)) => Decision::Conflict(Conflict::NewerToken(other(side))),
+        decision => decision,
     };
     assert_eq!(ignore_over(decide(Some(sandbox), Some(host), record, &clock)), exchanged, "{sandbox:?} {host:?}");
 }
