@@ -61,7 +61,7 @@ pub enum Decision {
 /// Why nothing is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kept {
-    /// Both have the same.
+    /// Both have the same. [`Record::settle`] is to be told nevertheless: it may be news, after a kill or a sign-in.
     Equal,
     /// There is no login anywhere.
     NoLogin,
