@@ -168,6 +168,7 @@ describe("the administrative port", () => {
       ["advance", {}],
       ["expire", { what: "everything" }],
       ["issue", { email: "nobody@example.test" }],
+      ["issue", { scopes: ["user:everything"] }],
       ["signIn", { url: "https://claude.com/cai/oauth/authorize" }],
     ]) {
       const { status, json } = await ask(verb, body);

@@ -1,5 +1,5 @@
 // Where a test arranges the world and asks what has happened: each verb is a function of a plain object.
-import { CLIENT_ID, readScopes } from "./clients.mjs";
+import { CLIENT_ID, INFERENCE, LOGIN_SCOPES, readScopes } from "./clients.mjs";
 import { ENDPOINTS } from "./routes.mjs";
 import { signIn } from "./sign-in.mjs";
 
@@ -95,9 +95,10 @@ export class Desk {
 
   /** A sign-in without its flow, in the form in which claude stores it: {email, scopes, setup} */
   issue({ email, scopes, setup = false }) {
-    const wanted = setup ? ["user:inference"] : scopes && readScopes(scopes.join(" "));
+    const wanted = setup ? [INFERENCE] : scopes ? readScopes(scopes.join(" ")) : LOGIN_SCOPES;
+    if (!wanted) throw new Error(`a scope is unknown, or there is none: ${scopes}`);
     const account = this.#account(email);
-    const grant = this.#world.vault.issue({ account, clientId: CLIENT_ID, scopes: wanted ?? undefined, expiresIn: setup ? this.#world.vault.settings.setupSeconds : undefined });
+    const grant = this.#world.vault.issue({ account, clientId: CLIENT_ID, scopes: wanted, expiresIn: setup ? this.#world.vault.settings.setupSeconds : undefined });
     const now = this.#world.clock.now();
     return {
       accessToken: grant.access_token,

@@ -22,14 +22,14 @@ function model(world, asked, response) {
 const signedIn = (world, asked, response) => sendWords(response, 200, "Signed in", "You can close this page.");
 const open = (world, { url }, response) => world.model.sundry(url, response);
 
-// The first that fits. Flags, telemetry and probes are open to everybody, the rest of /api/ belongs to an account.
+// The first that fits. Flags, telemetry, probes and what is public are open to everybody, the rest of /api/ belongs to an account.
 const ROUTES = [
   { hosts: [API], method: "GET", path: "/api/oauth/profile", endpoint: "profile", answer: profile },
   { hosts: [API], method: "GET", path: "/api/oauth/claude_cli/roles", endpoint: "roles", answer: roles },
   { hosts: [API], method: "POST", path: "/api/oauth/claude_cli/create_api_key", endpoint: "create_api_key", answer: createKey },
   // What a key from the console asks, which has no scopes.
   { hosts: [API], method: "GET", path: "/api/claude_cli_profile", endpoint: "profile", answer: profileOfKey },
-  { hosts: [API], path: /^\/api\/(hello|eval|event_logging)\b/, endpoint: "sundry", answer: open },
+  { hosts: [API], path: /^\/api\/(hello|eval|event_logging|directory)\b/, endpoint: "sundry", answer: open },
   { hosts: [API], path: /^\/api\//, endpoint: "account", answer: sundryOfAccount },
   { hosts: [API], method: "POST", path: "/v1/messages", endpoint: "messages", answer: model },
   { hosts: [API], method: "GET", path: "/v1/mcp_servers", endpoint: "connectors", answer: connectors },

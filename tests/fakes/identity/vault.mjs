@@ -3,7 +3,7 @@
 // want it. No network here, and time is what the server's clock says.
 import { createHash, randomBytes } from "node:crypto";
 import { ownerOf } from "./accounts.mjs";
-import { CREATE_KEY, INFERENCE, LOGIN_SCOPES } from "./clients.mjs";
+import { CREATE_KEY, INFERENCE } from "./clients.mjs";
 
 const HOUR = 3600;
 const DAY = 24 * HOUR;
@@ -152,7 +152,7 @@ export class Vault {
   }
 
   /** Tokens without a sign-in, for tests that begin after it. */
-  issue({ account, clientId, scopes = LOGIN_SCOPES, expiresIn }) {
+  issue({ account, clientId, scopes, expiresIn }) {
     return this.#grant(this.#newFamily(account, scopes, clientId), scopes, expiresIn);
   }
 
