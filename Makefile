@@ -135,7 +135,7 @@ test-devcontainer: engine build tests/node_modules/.package-lock.json ## The tem
 fuzz: ## Every reader of hostile bytes, guided by coverage, each for SECONDS (600) one after the other
 	@$(testbed)/fuzz "$(or $(SECONDS),600)" $(TARGETS)
 
-perf: engine build tests/node_modules/.package-lock.json ## Times beside docker and the devcontainer CLI, as ratios (FULL=1: more samples)
+perf: engine build internet tests/node_modules/.package-lock.json ## Times beside docker and the devcontainer CLI, as ratios (FULL=1: more samples)
 	npm run --prefix tests perf
 
 ##@ The testbed

@@ -54,11 +54,11 @@ describe("the spine", { timeout: 1_800_000 }, () => {
     assert.equal((await stat(file)).uid, process.getuid());
   });
 
-  step("the tooltip tells figures, limits and that the network is open", async () => {
+  step("the tooltip tells figures, limits and that the policy is enforced", async () => {
     await until("figures in the tooltip", async () => /CPU/.test(await window.statusBarTooltip(/Claude: healthy/)));
     const tooltip = await window.statusBarTooltip(/Claude: healthy/);
     assert.match(tooltip, /Memory[\s\S]* of /);
-    assert.match(tooltip, /open, no policy enforced/);
+    assert.match(tooltip, /policy enforced outside the container/);
   });
 
   step("the key is neither in the container's description nor in a process list", async () => {

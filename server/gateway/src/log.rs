@@ -106,8 +106,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a decision and returns its number.
-    pub fn add(&self, entry: Entry, outbox: &Outbox, now: Instant) -> u64 {
+    /// Adds a decision and returns its number; `None` when it is no decision of its own: the same name asked for again
+    /// within a second is the same question, for the other kind of address or because an answer got lost.
+    pub fn add(&self, entry: Entry, outbox: &Outbox, now: Instant) -> Option<u64> {
         let mut inner = lock(&self.inner);
         let kind = Kind { host: entry.host.clone(), port: entry.port, via: entry.via, action: entry.action };
         if inner.windows.len() >= KINDS && !inner.windows.contains_key(&kind) {
@@ -116,6 +117,7 @@ impl Log {
         let is_full = inner.windows.len() >= KINDS;
         let Inner { serial, recent, windows, .. } = &mut *inner;
         match windows.get_mut(&kind) {
+            Some(window) if window.until > now && entry.via == EgressVia::Dns => return None,
             Some(window) if window.until > now => {
                 if let Some(counting) = &mut window.counting {
                     counting.count += 1;
@@ -123,7 +125,7 @@ impl Log {
                     if let Some(kept) = recent.iter_mut().rev().find(|kept| kept.serial == number) {
                         kept.count = counting.count;
                     }
-                    return number;
+                    return Some(number);
                 }
                 *serial += 1;
                 let decision = decision(entry, *serial);
@@ -144,7 +146,7 @@ impl Log {
                 }
             }
         }
-        *serial
+        Some(*serial)
     }
 
     /// Adds what a connection moved to the decision that let it pass, if that is still kept.
@@ -286,7 +288,7 @@ mod tests {
     #[test]
     fn bytes_are_added_to_the_decision_and_hosts_are_printable() {
         let (log, outbox) = (Log::default(), Outbox::default());
-        let serial = log.add(entry("a\u{1b}[31m\nb"), &outbox, Instant::now());
+        let serial = log.add(entry("a\u{1b}[31m\nb"), &outbox, Instant::now()).expect("a decision");
         log.moved(serial, 3, 4);
         log.moved(serial, 1, 1);
         let recent = log.recent();

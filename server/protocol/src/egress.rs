@@ -263,7 +263,7 @@ pub enum EgressAnswer {
 pub struct EgressDecideParams {
     /// Which sandbox.
     pub target: SandboxRef,
-    /// `name`, `*.name` or `name:port`; without a port the port that waits, else 80 and 443.
+    /// `name`, `*.name` or `name:port`; without a port 80 and 443, unless only other ports wait: then those.
     pub host: String,
     /// The answer.
     pub answer: EgressAnswer,
@@ -368,6 +368,9 @@ pub struct PresetInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct EgressReport {
+    /// The network of the sandbox, or of the next one; only `gateway` has a policy.
+    #[serde(default)]
+    pub network: crate::config::Network,
     /// Where it is enforced.
     pub enforcement: crate::sandbox::Enforcement,
     /// Why it is not enforced outside, when that was asked for.

@@ -223,7 +223,7 @@ pub fn gateway_of(world: &World) -> String {
 /// The gateways of a world's sandboxes.
 #[must_use]
 pub fn gateways_of(world: &World) -> Vec<String> {
-    let of_world = world.containers();
+    let of_world = world.all_containers();
     let is_gateway =
         |id: &String| inspect(id).is_some_and(|detail| detail["Config"]["Labels"]["dev.boxwood.role"] == "gateway");
     of_world.into_iter().filter(is_gateway).collect()

@@ -20,6 +20,9 @@ const EVERY: Duration = Duration::from_secs(300);
 /// How long one look may take: its attempts are bounded, starting it is the engine's.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Who looks: nobody else inside is this user, so nobody can stop the check or write its report.
+const NOBODY: &str = "65534:65534";
+
 /// Where a sandbox's gateway is in its internal network.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Place {
@@ -64,7 +67,12 @@ struct Check {
 pub(super) async fn look(engine: &dyn Engine, agent: &str, place: &Place) -> std::result::Result<Finding, EngineError> {
     let command =
         [HELPER, "reach", "--gateway", &place.gateway.to_string(), "--subnet", &place.subnet, "--name", OWN_NAME];
-    let spec = ExecSpec { command: command.map(str::to_owned).to_vec(), ..ExecSpec::default() };
+    let spec = ExecSpec {
+        command: command.map(str::to_owned).to_vec(),
+        user: NOBODY.to_owned(),
+        workdir: "/".to_owned(),
+        ..ExecSpec::default()
+    };
     match tokio::time::timeout(PATIENCE, capture(engine, agent, &spec)).await {
         Ok(Ok((output, complaint))) => Ok(understand(&output, &complaint)),
         Ok(Err(cause)) => Err(cause),
@@ -166,7 +174,7 @@ async fn cut_off(engine: &dyn Engine, entry: &Entry, agent: &str, what: &mut Str
         Ok::<_, EngineError>(())
     };
     match taken_away.await {
-        Ok(()) => what.push_str("; its network was taken away, 'boxwood refresh' makes it anew"),
+        Ok(()) => what.push_str("; its network was taken away, 'boxwood restart' makes it anew"),
         Err(cause) => {
             tracing::error!(sandbox = entry.sandbox, %cause, "its network could not be taken away");
             what.push_str("; 'boxwood stop' ends it");

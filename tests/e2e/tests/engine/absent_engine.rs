@@ -101,7 +101,7 @@ fn an_engine_that_goes_away_while_a_sandbox_is_made_leaves_nothing_half_made_whe
 
         gate.open();
         until("the engine is noticed", || (world.boxwood(["list"]).run().status == 0).then_some(()));
-        until("it is undone now", || world.containers().is_empty().then_some(()));
+        until("it is undone now", || world.has_no_container().then_some(()));
         assert!(world.listing().is_empty(), "{what}");
         assert_eq!(world.start().action, EnsureAction::Created, "{what}");
         assert_eq!(world.containers().len(), 1, "{what}");

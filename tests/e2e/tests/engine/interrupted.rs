@@ -27,7 +27,7 @@ fn an_interrupted_build_leaves_nothing() {
     until("the build's container is gone", || (!builders().contains(&mark)).then_some(()));
     let left = || docker::all_images(&format!("label=dev.boxwood.test={mark}"));
     until("the build's steps are gone", || left().is_empty().then_some(()));
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
     assert_eq!(world.listing(), ["Dockerfile"]);
     let sandboxes = std::fs::read_dir(world.state().join("sandboxes")).map(Iterator::count).unwrap_or_default();
@@ -58,7 +58,7 @@ fn interrupted_at(start: Start, path: &str, moment: Moment) {
     gate.release();
     let done = call.wait();
     assert_eq!(done.status, 130, "{}", done.told("did not end as interrupted"));
-    until(&format!("nothing is left of a start interrupted at {path}"), || world.containers().is_empty().then_some(()));
+    until(&format!("nothing is left of a start interrupted at {path}"), || world.has_no_container().then_some(()));
     assert!(world.listing().is_empty(), "{path}");
     assert!(world.list().is_empty(), "{path}");
     assert_eq!(world.start().action, EnsureAction::Created);

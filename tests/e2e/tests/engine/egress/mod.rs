@@ -1,6 +1,7 @@
 //! The network of a sandbox as people use it: what their tools fetch through the gateway, and a policy that changes while
 //! they work.
 
+mod asking;
 mod clients;
 mod live;
 
