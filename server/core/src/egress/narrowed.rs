@@ -200,6 +200,7 @@ mod tests {
     use proptest::sample::select;
 
     use super::*;
+    use crate::egress::properties::config_of_tests;
     use crate::egress::{Compiled, Decided, EgressLayers, Host, Judged, Query, Requests};
 
     fn config(text: &str) -> EgressConfig {
@@ -325,12 +326,6 @@ mod tests {
         let layers = EgressLayers { project: project.clone(), ..EgressLayers::default() };
         let policy = layers.policy(&Decided::default()).expect("valid");
         Compiled::new(&policy).expect("valid").judge(&Query { host, port, requests, now_ms: 0 })
-    }
-
-    /// Still more on request, by the library's own variable.
-    fn config_of_tests() -> ProptestConfig {
-        let usual = ProptestConfig::default();
-        ProptestConfig { cases: usual.cases.max(1024), failure_persistence: None, ..usual }
     }
 
     proptest! {

@@ -35,7 +35,7 @@ fn an_interrupted_build_leaves_nothing() {
     assert_eq!(world.start().action, EnsureAction::Created, "and the next start is none the worse");
 }
 
-/// The first start of an installation also verifies the runtime volume, in a container of its own.
+/// The first start of an installation also verifies the runtime volume that another one has filled, in a container of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Start {
     First,
@@ -45,9 +45,12 @@ enum Start {
 fn interrupted_at(start: Start, path: &str, moment: Moment) {
     let mut world = World::new();
     let gate = Gate::before(&mut world);
-    if start == Start::Later {
-        let _ = world.start();
-        let _ = world.boxwood(["remove", "--json", "--purge-state", "--yes"]).run().ok();
+    match start {
+        Start::First => drop(World::new().start()),
+        Start::Later => {
+            let _ = world.start();
+            let _ = world.boxwood(["remove", "--json", "--purge-state", "--yes"]).run().ok();
+        }
     }
     gate.hold("POST", path, moment);
     let call = world.boxwood(["start"]).spawn();
