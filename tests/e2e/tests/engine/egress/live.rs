@@ -282,3 +282,13 @@ fn a_project_opens_nothing_before_its_policy_is_approved() {
     assert!(!here.reaches("https://other.test/"), "other content is another approval");
     assert!(here.policy().rules.iter().all(|hits| hits.placed.rule.host != "other.test"));
 }
+
+#[test]
+fn the_gateways_image_is_small() {
+    let world = World::new();
+    let _ = world.start();
+    let gateway = inspect(&gateway_of(&world)).expect("it is there");
+    let image = gateway["Image"].as_str().expect("it has an image").to_owned();
+    let size: u64 = docker(["image", "inspect", "--format", "{{.Size}}", &image]).trim().parse().expect("a number");
+    assert!(size <= 15_000_000, "{size} bytes");
+}
