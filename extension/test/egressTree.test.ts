@@ -78,6 +78,7 @@ describe("the egress view", () => {
       decision({ atMs: at(9), count: 3 }),
       decision({ atMs: at(10), host: "ok.example", action: "allow", layer: "preset" }),
       decision({ atMs: at(11), count: 2 }),
+      decision({ atMs: at(11), host: "away.example", action: "allow", reason: "unreachable" }),
       decision({ atMs: at(12), host: "10.0.0.1", port: 80, reason: "private-address" }),
       decision({ atMs: at(13), host: "name.example", port: 0, via: "dns" }),
     ]) {
@@ -100,6 +101,7 @@ describe("the egress view", () => {
       "Recent | 1 allowed, 8 blocked",
       "  name.example | lookup blocked · 13:04:05",
       "  10.0.0.1:80 | blocked · a private address, and no rule allows that · 12:04:05",
+      "  away.example:443 | nobody answers there · 11:04:05",
       "  example.com:443 | blocked · ×5 · 11:04:05",
       "  ok.example:443 | 10:04:05",
       "Rules | default: deny",

@@ -1099,7 +1099,8 @@ layer: EgressLayer,
  */
 rule?: string, 
 /**
- * Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`.
+ * Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`; or why what was
+ * allowed was not reached: `not-found`, `lookup-failed`, `unreachable`.
  */
 reason?: string, 
 /**

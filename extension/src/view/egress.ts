@@ -108,7 +108,7 @@ export function decisionDescription(decision: EgressDecision): string {
     ? [isBlocked ? "ended" : "began"]
     : [
         ...(isBlocked ? [via === "dns" ? "lookup blocked" : "blocked"] : []),
-        ...(isBlocked && reason !== undefined ? [reasonWords(reason)] : []),
+        ...(reason !== undefined ? [reasonWords(reason)] : []),
         ...(request === undefined ? [] : [request]),
         ...(count > 1 ? [`×${count}`] : []),
       ];
@@ -199,12 +199,14 @@ const reasons: Readonly<Record<string, string>> = {
   "encrypted-hello": "the program hides the host's name",
   "given-up": "the program gave up before you answered",
   "http2-in-clear": "HTTP/2 without TLS cannot be judged",
+  "lookup-failed": "nobody says where the name leads",
   "malformed-hello": "its first TLS message cannot be read",
   "name-mismatch": "the connection was made for another host",
   "never-allowed": "no policy can allow it",
   "no-authority": "its TLS cannot be opened here",
   "no-name": "it does not say which host it is for",
   "no-policy": "the gateway has no policy yet",
+  "not-found": "the name leads nowhere",
   "private-address": "a private address, and no rule allows that",
   revoked: "cut, it is no longer allowed",
   timeout: "nobody answered in time",
@@ -212,6 +214,7 @@ const reasons: Readonly<Record<string, string>> = {
   "too-many-connections": "too many connections are open",
   "too-many-waiting": "too many wait for an answer already",
   "unknown-protocol": "neither TLS nor HTTP",
+  unreachable: "nobody answers there",
   "upload-limit": "it sent more than one connection may",
 };
 

@@ -58,6 +58,16 @@ impl DialError {
         matches!(self, Self::Lookup { cause, .. } | Self::Unreachable { cause, .. } if cause.kind() == io::ErrorKind::TimedOut)
     }
 
+    /// Why a host that was allowed was not reached, as the log has it; `None` when it was not allowed after all.
+    const fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(_) | Self::Cut => None,
+            Self::NotFound(_) => Some("not-found"),
+            Self::Lookup { .. } => Some("lookup-failed"),
+            Self::Unreachable { .. } => Some("unreachable"),
+        }
+    }
+
     /// Whether somebody is there, and not at this port.
     #[must_use]
     pub fn is_refusal(&self) -> bool {
@@ -122,11 +132,15 @@ fn private(flow: &Flow, wanted: &Wanted<'_>) -> DialError {
 }
 
 async fn reach(flow: &Flow) -> Result<Option<TcpStream>, DialError> {
-    tokio::select! {
+    let reached = tokio::select! {
         biased;
         () = flow.token().cancelled() => Err(DialError::Cut),
         stream = connect(flow) => stream,
+    };
+    if let Some(reason) = reached.as_ref().err().and_then(DialError::reason) {
+        flow.leads_nowhere(reason);
     }
+    reached
 }
 
 /// `None` when the host has only addresses that the flow may not lead to.

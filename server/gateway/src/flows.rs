@@ -257,6 +257,13 @@ impl Flow {
         &self.state
     }
 
+    /// Has the log say that it was allowed and did not get there, and why.
+    pub fn leads_nowhere(&self, reason: &'static str) {
+        if let Some(serial) = self.serial {
+            self.state.log.failed(serial, reason);
+        }
+    }
+
     /// Logs that it is refused because it sent too much.
     pub fn refuse_upload(&self) {
         let mut entry = Entry::of(self.host(), self.port(), self.entry.via, EgressAction::Deny, &self.judged);

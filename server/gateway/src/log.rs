@@ -1,6 +1,6 @@
 //! Decisions: the last ones, and which of them are told. The first of its kind is told at once; the same again within a
 //! second only raises the count of one that is told when the second is over. When connections end, what let them pass is
-//! told again under its number, with the bytes they moved.
+//! told again under its number, with the bytes they moved or why they did not get there.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
@@ -151,16 +151,31 @@ impl Log {
 
     /// Adds what a connection moved to the decision that let it pass, if that is still kept.
     pub fn moved(&self, serial: u64, up: u64, down: u64) {
+        if up + down == 0 {
+            return;
+        }
+        self.amend(serial, |decision| {
+            decision.bytes_up += up;
+            decision.bytes_down += down;
+        });
+    }
+
+    /// Adds why a connection that was let pass did not get where it was let to.
+    pub fn failed(&self, serial: u64, reason: &str) {
+        self.amend(serial, |decision| decision.reason = Some(reason.to_owned()));
+    }
+
+    /// Changes a decision that is still kept, and has it told again.
+    fn amend(&self, serial: u64, change: impl Fn(&mut EgressDecision)) {
         let mut inner = lock(&self.inner);
         let Inner { recent, windows, .. } = &mut *inner;
         let kept = recent.iter_mut().rev().find(|kept| kept.serial == serial);
         let is_kept = kept.is_some();
         let counting = windows.values_mut().filter_map(|window| window.counting.as_mut());
         for decision in kept.into_iter().chain(counting.filter(|counting| counting.serial == serial)) {
-            decision.bytes_up += up;
-            decision.bytes_down += down;
+            change(decision);
         }
-        if is_kept && up + down > 0 {
+        if is_kept {
             inner.moved.insert(serial);
             if inner.moved_at.is_none() {
                 inner.moved_at = Some(Instant::now() + WINDOW);

@@ -205,7 +205,8 @@ pub struct EgressDecision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub rule: Option<String>,
-    /// Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`.
+    /// Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`; or why what was
+    /// allowed was not reached: `not-found`, `lookup-failed`, `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,

@@ -8,6 +8,8 @@ use boxwood_engine::{Engine, EngineError, ExecSpec};
 use boxwood_protocol::gateway::OWN_NAME;
 use boxwood_protocol::{ErrorCode, RpcError};
 use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::entry::Entry;
 use crate::daemon::Daemon;
@@ -127,24 +129,24 @@ pub(super) async fn first(daemon: &Arc<Daemon>, entry: &Arc<Entry>, agent: &str,
         Finding::Unknown | Finding::InOrder | Finding::Silent(_) => {}
     }
     if is_first {
-        tokio::spawn(now_and_then(Arc::clone(daemon), Arc::clone(entry)));
+        let (daemon, entry) = (Arc::clone(daemon), Arc::clone(entry));
+        tokio::spawn(async move { now_and_then(&entry.token, &entry.look, || again(&daemon, &entry)).await });
     }
     Ok(())
 }
 
-/// Looks again when there is a reason and every few minutes, until the entry ends.
-async fn now_and_then(daemon: Arc<Daemon>, entry: Arc<Entry>) {
-    loop {
-        tokio::select! {
-            () = entry.token.cancelled() => return,
-            () = entry.look.notified() => {}
-            () = tokio::time::sleep(EVERY) => {}
+/// Looks again when there is a reason and every few minutes, until the end.
+async fn now_and_then<L: Future<Output = ()>>(end: &CancellationToken, reason: &Notify, look: impl Fn() -> L) {
+    let ever_again = async {
+        loop {
+            tokio::select! {
+                () = reason.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            look().await;
         }
-        tokio::select! {
-            () = entry.token.cancelled() => return,
-            () = again(&daemon, &entry) => {}
-        }
-    }
+    };
+    let _ = end.run_until_cancelled(ever_again).await;
 }
 
 async fn again(daemon: &Arc<Daemon>, entry: &Arc<Entry>) {
@@ -184,7 +186,35 @@ async fn cut_off(engine: &dyn Engine, entry: &Entry, agent: &str, what: &mut Str
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_looked_at_for_a_reason_and_every_few_minutes_until_the_end() {
+        let (end, reason, looked) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+        let looking = tokio::spawn({
+            let (end, reason, looked) = (end.clone(), Arc::clone(&reason), Arc::clone(&looked));
+            async move {
+                now_and_then(&end, &reason, || async {
+                    looked.fetch_add(1, Ordering::Relaxed);
+                })
+                .await;
+            }
+        });
+        let after = async |seconds| {
+            // The clock stands still but for this.
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            looked.load(Ordering::Relaxed)
+        };
+        assert_eq!((after(299).await, after(2).await), (0, 1));
+        reason.notify_one();
+        assert_eq!((after(1).await, after(298).await, after(2).await), (2, 2, 3));
+        assert_eq!(after(900).await, 6);
+        end.cancel();
+        looking.await.expect("it ends");
+        assert_eq!(after(900).await, 6);
+    }
 
     #[test]
     fn a_leak_weighs_more_than_silence() {

@@ -28,7 +28,7 @@ pub(super) struct Trail {
 pub(super) enum News {
     /// It is not here yet.
     All,
-    /// It is, with smaller figures; its count grew by this.
+    /// It is, with smaller figures or without what became of it; its count grew by this.
     Figures { count: u32 },
     /// It is.
     Nothing,
@@ -69,11 +69,12 @@ impl Trail {
     }
 
     /// What a decision adds: its gateway tells its last ones to every new conversation, and each again when its count or
-    /// the bytes of its connection are final.
+    /// the bytes of its connection are final, or when it did not get to where it was allowed to.
     pub(super) fn news(&self, decision: &EgressDecision) -> News {
         let Some(kept) = self.kept.iter().rev().find(|kept| is_same(kept, decision)) else { return News::All };
         let figures = |of: &EgressDecision| [u64::from(of.count), of.bytes_up, of.bytes_down];
-        if figures(decision).iter().zip(figures(kept)).any(|(now, before)| *now > before) {
+        let is_explained = decision.reason.is_some() && kept.reason.is_none();
+        if is_explained || figures(decision).iter().zip(figures(kept)).any(|(now, before)| *now > before) {
             News::Figures { count: decision.count.saturating_sub(kept.count) }
         } else {
             News::Nothing
@@ -172,6 +173,8 @@ mod tests {
         trail.add(decision(2, "b.example", EgressAction::Allow));
         assert_eq!(trail.news(&last), News::Figures { count: 2 });
         assert_eq!(trail.news(&EgressDecision { bytes_up: 1, ..first.clone() }), News::Figures { count: 0 });
+        let explained = EgressDecision { reason: Some("unreachable".to_owned()), ..first.clone() };
+        assert_eq!(trail.news(&explained), News::Figures { count: 0 });
         trail.add(last.clone());
         assert_eq!((trail.news(&last), trail.news(&first)), (News::Nothing, News::Nothing));
         let expected = [last, decision(2, "b.example", EgressAction::Allow)];

@@ -38,6 +38,16 @@ impl Connected {
     }
 }
 
+impl Drop for Connected {
+    /// A test that failed shows what was decided in it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.world.boxwood(["egress", "log", "--json"]).run();
+            eprintln!("{}", log.told("is what was decided"));
+        }
+    }
+}
+
 /// What a machine serves that stands for any: the web, and port 7000 that gives back what it gets.
 fn anybody() -> Value {
     json!({ "http": [80, 8080], "https": [443, 8443], "echo": [7000] })
