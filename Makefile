@@ -109,6 +109,7 @@ check-portable: extension/node_modules/.package-lock.json
 
 ##@ Test with real parts (they set up what they need)
 .PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer fuzz perf
+test: export SMOKE := 1
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
 	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor $(if $(filter 0,$(shell id -u)),test-editor-user) perf
 
@@ -135,8 +136,8 @@ test-devcontainer: engine build tests/node_modules/.package-lock.json ## The tem
 fuzz: ## Every reader of hostile bytes, guided by coverage, each for SECONDS (600) one after the other
 	@$(testbed)/fuzz "$(or $(SECONDS),600)" $(TARGETS)
 
-perf: engine build tests/node_modules/.package-lock.json ## Times beside docker and the devcontainer CLI, as ratios (FULL=1: more samples)
-	npm run --prefix tests perf
+perf: engine build internet tests/node_modules/.package-lock.json ## Times beside docker and the devcontainer CLI, as ratios (FULL=1: more samples; SMOKE=1: as few as will do)
+	npm run --prefix tests perf -- $(if $(SMOKE),--smoke)
 
 ##@ The testbed
 .PHONY: engine engine-down tools clean-test internet

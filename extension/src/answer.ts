@@ -44,8 +44,8 @@ async function tooLate(app: App, { sandboxId, host }: Decision): Promise<Result<
 }
 
 /**
- * The host as an answer names it: exactly what waits when it is about the moment. For longer it is the host's web ports
- * together, as a person means it, and any other port by itself.
+ * The host as an answer names it, never more than the person saw: exactly what waits when it is about the moment. For
+ * longer it is the host's web ports together, as a person means it, and any other port by itself.
  */
 export function hostOf(app: App, sandboxId: string, { host, port }: EgressAsk, answer: EgressAnswer): string {
   const exactly = hostPort(host, port);

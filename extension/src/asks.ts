@@ -7,7 +7,7 @@ import * as vscode from "vscode";
 import { decide, hostOf } from "./answer";
 import type { App } from "./app";
 import { presentError } from "./errors";
-import { hostPort, plural } from "./format";
+import { hostPort, plural, timeLeft } from "./format";
 import type { EgressAsk, SandboxInfo } from "./generated/protocol";
 import { egressOf, sandboxesOf, sandboxName } from "./model";
 import { egressNotifications } from "./settings";
@@ -143,7 +143,7 @@ export class AskMessages {
 
   async #askOne({ sandbox, ask }: Waiting): Promise<boolean> {
     const chosen = await vscode.window.showWarningMessage(
-      `'${sandboxName(sandbox)}' wants to reach ${hostPort(ask.host, ask.port)}. Allow it once, for the session, in this project?`,
+      `'${sandboxName(sandbox)}' waits to reach ${hostPort(ask.host, ask.port)} (up to ${timeLeft(ask.untilMs, Date.now())}). Allow it?`,
       ...answers.map((answer) => buttonWords[answer]),
     );
     const answer = answers.find((candidate) => buttonWords[candidate] === chosen);
@@ -164,7 +164,7 @@ export class AskMessages {
   async #askSeveral(group: readonly Waiting[]): Promise<boolean> {
     const [first] = group;
     const count = group.reduce((sum, { ask }) => sum + ask.waiting, 0);
-    const hosts = group.map(({ ask }) => ask.host);
+    const hosts = group.map(({ ask }) => hostPort(ask.host, ask.port));
     const named = hosts.length > 3 ? `${hosts.slice(0, 2).join(", ")} and ${hosts.length - 2} more` : hosts.join(", ");
     const chosen = await vscode.window.showWarningMessage(
       `${plural(count, "connection")} of '${first ? sandboxName(first.sandbox) : ""}' wait for your answer: ${named}`,

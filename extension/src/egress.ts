@@ -2,7 +2,8 @@
 // have changed, because the events tell decisions and not rules.
 import type * as vscode from "vscode";
 import { methods, type EgressDecision, type SandboxInfo } from "./generated/protocol";
-import { egressOf, sandboxName, type Input } from "./model";
+import { decisionKey } from "./egressModel";
+import { egressOf, sandboxName, type Input, type Model } from "./model";
 import type { Requests } from "./operations";
 import type { Projects } from "./projects";
 import type { Store } from "./store";
@@ -37,8 +38,8 @@ export class Egress {
     this.#options = options;
     const { store, projects } = options;
     this.#subscriptions = [
-      store.onInput((input) => {
-        this.#heard(input);
+      store.onInput((input, before) => {
+        this.#heard(input, before);
       }),
       // A folder that was added may have a sandbox that runs already.
       projects.onChange(() => {
@@ -62,7 +63,7 @@ export class Egress {
     if (isVisible) for (const id of this.#asked.keys()) this.#want(id, SOON_MS);
   }
 
-  #heard(input: Input): void {
+  #heard(input: Input, before: Model): void {
     if (input.type === "server") this.#asked.clear();
     else if (input.type === "snapshot") {
       // Whatever happened while nobody was told of it is in the log.
@@ -72,13 +73,16 @@ export class Egress {
     else if (input.type === "sandboxRemoved") this.#asked.delete(input.id);
     // Somebody answered, perhaps with a rule.
     else if (input.type === "egressAsked") this.#want(input.sandboxId, SOON_MS);
-    else if (input.type === "egressDecided") this.#decided(input.sandboxId, input.decision);
+    else if (input.type === "egressDecided") this.#decided(input.sandboxId, input.decision, before);
   }
 
-  #decided(sandboxId: string, decision: EgressDecision): void {
+  #decided(sandboxId: string, decision: EgressDecision, before: Model): void {
     const sandbox = this.#mine(sandboxId);
     if (!sandbox) return;
-    this.#options.channel.appendLine(decisionLine(sandboxName(sandbox), decision));
+    // One that is told again, with what its connection moved, was written down when it was taken.
+    const key = decisionKey(decision);
+    const isKnown = egressOf(before, sandboxId).recent.some((known) => decisionKey(known) === key);
+    if (!isKnown) this.#options.channel.appendLine(decisionLine(sandboxName(sandbox), decision));
     if (this.#isVisible) this.#want(sandboxId, COUNT_MS);
   }
 

@@ -68,10 +68,16 @@ export function withoutConnections(map: EgressMap, sandboxId: string): EgressMap
   return new Map(map).set(sandboxId, { asks: [], recent: egress.recent });
 }
 
+/**
+ * What tells one decision from another. One is told again under its number, with the bytes that its connections moved by
+ * then.
+ */
+export function decisionKey({ atMs, serial, host }: EgressDecision): string {
+  return `${atMs} ${serial} ${host}`;
+}
+
 /** Both lists as one: a decision that is in both counts once, as the later list has it. */
 function merged(known: readonly EgressDecision[], more: readonly EgressDecision[]): EgressDecision[] {
-  const all = new Map(
-    [...known, ...more].map((decision) => [`${decision.atMs} ${decision.serial} ${decision.host}`, decision]),
-  );
+  const all = new Map([...known, ...more].map((decision) => [decisionKey(decision), decision]));
   return [...all.values()].sort((a, b) => b.atMs - a.atMs || b.serial - a.serial).slice(0, KEPT);
 }

@@ -91,7 +91,7 @@ export class EgressTree implements vscode.TreeDataProvider<EgressRow> {
     const { model } = this.#app.store;
     const sandboxes = this.#sandboxes();
     const shown = shownSandboxes(sandboxes);
-    const context = shown.length > 0 ? "policy" : sandboxes.some(isRunning) ? "open" : "none";
+    const context = shown.length > 0 ? "policy" : emptyContext(sandboxes.filter(isRunning));
     if (context !== this.#context) {
       this.#context = context;
       void vscode.commands.executeCommand("setContext", "boxwood.egress", context);
@@ -127,6 +127,12 @@ export class EgressTree implements vscode.TreeDataProvider<EgressRow> {
       return { row: child, face, children: this.#draw(child) };
     });
   }
+}
+
+/** Why there is nothing to show: no sandbox runs, its network is open, or it has none. */
+function emptyContext(running: readonly SandboxInfo[]): "none" | "open" | "closed" {
+  if (running.length === 0) return "none";
+  return running.every(({ network }) => network === "none") ? "closed" : "open";
 }
 
 interface Drawn {

@@ -24,26 +24,28 @@ export class Emitter<T> {
 export class Store {
   #model = emptyModel;
   readonly #changed = new Emitter<Model>();
-  readonly #inputs = new Emitter<Input>();
+  readonly #inputs = new Emitter<{ readonly input: Input; readonly before: Model }>();
 
   get model(): Model {
     return this.#model;
   }
 
   dispatch(input: Input): void {
-    const next = reduce(this.#model, input);
-    const isChanged = next !== this.#model;
+    const before = this.#model;
+    const next = reduce(before, input);
     this.#model = next;
-    this.#inputs.emit(input);
-    if (isChanged) this.#changed.emit(next);
+    this.#inputs.emit({ input, before });
+    if (next !== before) this.#changed.emit(next);
   }
 
   onChange(listener: Listener<Model>): { dispose(): void } {
     return this.#changed.on(listener);
   }
 
-  /** Every input, after it took effect. */
-  onInput(listener: Listener<Input>): { dispose(): void } {
-    return this.#inputs.on(listener);
+  /** Every input, after it took effect, with the state from before. */
+  onInput(listener: (input: Input, before: Model) => void): { dispose(): void } {
+    return this.#inputs.on(({ input, before }) => {
+      listener(input, before);
+    });
   }
 }

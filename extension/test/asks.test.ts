@@ -19,8 +19,7 @@ import {
 
 const here = guarded();
 const sandboxId = here.id;
-const wants = (host: string): string =>
-  `'shop' wants to reach ${host}. Allow it once, for the session, in this project?`;
+const wants = (host: string, left = "60 s"): string => `'shop' waits to reach ${host} (up to ${left}). Allow it?`;
 const buttons = ["Allow Once", "Session", "Project", "Deny", "Never"];
 
 beforeEach(() => {
@@ -130,7 +129,7 @@ describe("a connection that waits", () => {
     expect(fake.messages).toEqual([
       {
         kind: "warning",
-        message: "4 connections of 'shop' wait for your answer: a.example, b.example and 2 more",
+        message: "4 connections of 'shop' wait for your answer: a.example:443, b.example:443 and 2 more",
         buttons: ["Show"],
       },
     ]);
@@ -147,7 +146,7 @@ describe("a connection that waits", () => {
     await after(5_000);
     expect(told()).toHaveLength(1);
     await after(5_000);
-    expect(told()).toEqual([wants("a.example:443"), wants("b.example:443")]);
+    expect(told()).toEqual([wants("a.example:443"), wants("b.example:443", "51 s")]);
     asks(window, "c.example");
     await after(1_000);
     fake.answerMessage("Deny");
@@ -156,7 +155,7 @@ describe("a connection that waits", () => {
     await after(1_000);
     expect(told()).toHaveLength(2);
     await after(10_000);
-    expect(told()[2]).toBe(wants("c.example:443"));
+    expect(told()[2]).toBe(wants("c.example:443", "51 s"));
   });
 
   it("is not held back by a message whose question is over", async () => {

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from "vitest";
-import { isHostLike, splitPort } from "../src/commands/egress";
-import { methods } from "../src/generated/protocol";
+import { isHostLike } from "../src/commands/egress";
+import { methods, type RuleHits } from "../src/generated/protocol";
 import { inFolder, run } from "./commandHarness";
 import { fake } from "./fake/vscode";
 import { ask, decision, guarded, Refusal, report, rpcError, sandbox } from "./harness";
@@ -51,6 +51,11 @@ describe("Allow Host", () => {
       type: "egressDecided",
       sandboxId,
       decision: decision({ host: "fine.example", action: "allow" }),
+    });
+    window.server.emit({
+      type: "egressDecided",
+      sandboxId,
+      decision: decision({ host: "10.0.0.1", reason: "private-address" }),
     });
     fake.choose.push("blocked.example", "This Project");
     await run(window, "boxwood.allowHost");
@@ -116,10 +121,10 @@ describe("Deny Host", () => {
 });
 
 describe("Forget Decision", () => {
-  const rules = [
-    { layer: "session", hits: 0, rule: { host: "a.example", action: "allow" } },
+  const rules: RuleHits[] = [
+    { layer: "session", hits: 0, rule: { host: "a.example", ports: [22], action: "allow" } },
     { layer: "user", hits: 0, rule: { host: "b.example", action: "allow" } },
-  ] as const;
+  ];
 
   it("takes a row's decision back", async () => {
     const window = await inFolder(well, here);
@@ -128,11 +133,18 @@ describe("Forget Decision", () => {
   });
 
   it("offers the person's own decisions, and all of them", async () => {
-    const window = await inFolder({ ...well, [methods.egressPolicyOf]: report({ rules: [...rules] }) }, here);
+    const window = await inFolder({ ...well, [methods.egressPolicyOf]: report({ rules }) }, here);
     fake.choose.push("Everything");
     await run(window, "boxwood.forgetHost");
-    expect(fake.picks[0]?.items.map(({ label }) => label)).toEqual(["a.example", "$(clear-all) Everything"]);
+    expect(fake.picks[0]?.items.map(({ label }) => label)).toEqual(["a.example:22", "$(clear-all) Everything"]);
     expect(window.server.paramsOf(methods.egressForget)).toEqual({ target, host: "*" });
+  });
+
+  it("takes back the one that is chosen, and no other port of its host", async () => {
+    const window = await inFolder({ ...well, [methods.egressPolicyOf]: report({ rules }) }, here);
+    fake.choose.push("a.example:22");
+    await run(window, "boxwood.forgetHost");
+    expect(window.server.paramsOf(methods.egressForget)).toEqual({ target, host: "a.example:22" });
   });
 
   it("says when there is none", async () => {
@@ -148,7 +160,8 @@ describe("Bypass Egress", () => {
     fake.choose.push("10 minutes");
     expect(await run(window, "boxwood.bypassEgress")).toEqual({ kind: "cancelled" });
     expect(fake.messages[0]).toMatchObject({ kind: "warning", buttons: ["Bypass"] });
-    expect(fake.messages[0]?.detail).toMatch(/every public host/);
+    expect(fake.messages[0]?.detail).toMatch(/every public host, also what you deny/);
+    expect(fake.messages[0]?.detail).toMatch(/Private addresses stay closed/);
     fake.choose.push("1 hour");
     fake.press.add("Bypass");
     await run(window, "boxwood.bypassEgress");
@@ -171,7 +184,7 @@ describe("Test Host", () => {
     fake.choose.push("example.com:8443", "This Session");
     fake.press.add("Allow…");
     await run(window, "boxwood.testHost");
-    expect(window.server.paramsOf(methods.egressTest)).toEqual({ target, host: "example.com", port: 8443 });
+    expect(window.server.paramsOf(methods.egressTest)).toEqual({ target, host: "example.com:8443" });
     expect(fake.messages[0]).toMatchObject({
       kind: "warning",
       message: "example.com:8443 would be held until you answer: no rule names it",
@@ -197,14 +210,5 @@ describe("a host that is typed", () => {
 
   it.each(["", "https://example.com", "a b", "user@host", "x?y"])("is not '%s'", (text) => {
     expect(isHostLike(text)).toBe(false);
-  });
-
-  it.each([
-    ["example.com", { host: "example.com" }],
-    ["example.com:22", { host: "example.com", port: 22 }],
-    ["[fd00::1]:443", { host: "[fd00::1]", port: 443 }],
-    ["fd00::1", { host: "fd00::1" }],
-  ])("is taken apart: %s", (text, parts) => {
-    expect(splitPort(text)).toEqual(parts);
   });
 });

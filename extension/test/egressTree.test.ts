@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, vi } from "vitest";
 import type { MarkdownString, ThemeIcon } from "vscode";
 import { EgressTree } from "../src/egressTree";
-import { methods, type RuleHits, type SandboxInfo } from "../src/generated/protocol";
+import { type RuleHits, type SandboxInfo } from "../src/generated/protocol";
 import type { EgressRow } from "../src/view/egressRows";
 import { fake } from "./fake/vscode";
 import { ask, decision, engine, guarded, openWindow, report, sandbox, type Window } from "./harness";
@@ -78,6 +78,7 @@ describe("the egress view", () => {
       decision({ atMs: at(9), count: 3 }),
       decision({ atMs: at(10), host: "ok.example", action: "allow", layer: "preset" }),
       decision({ atMs: at(11), count: 2 }),
+      decision({ atMs: at(11), host: "away.example", action: "allow", reason: "unreachable" }),
       decision({ atMs: at(12), host: "10.0.0.1", port: 80, reason: "private-address" }),
       decision({ atMs: at(13), host: "name.example", port: 0, via: "dns" }),
     ]) {
@@ -99,7 +100,8 @@ describe("the egress view", () => {
       "  new.example:8443 | 2 connections waiting",
       "Recent | 1 allowed, 8 blocked",
       "  name.example | lookup blocked · 13:04:05",
-      "  10.0.0.1:80 | blocked · private address · 12:04:05",
+      "  10.0.0.1:80 | blocked · a private address, and no rule allows that · 12:04:05",
+      "  away.example:443 | nobody answers there · 11:04:05",
       "  example.com:443 | blocked · ×5 · 11:04:05",
       "  ok.example:443 | 10:04:05",
       "Rules | default: deny",
@@ -134,6 +136,40 @@ describe("the egress view", () => {
     expect(of("[fd00::1]:443")).toEqual([sandboxId, "[fd00::1]:443", "egress.blocked"]);
     expect(of("kept.example:22")).toEqual([sandboxId, "kept.example:22", "egress.rule.kept"]);
     expect(of("user.example")).toEqual([sandboxId, "user.example", "egress.rule.fixed"]);
+  });
+
+  it.each([
+    [undefined, "egress.blocked"],
+    ["timeout", "egress.blocked"],
+    ["given-up", "egress.blocked"],
+    ["answered", "egress.blocked"],
+    ["private-address", "egress.refused"],
+    ["never-allowed", "egress.refused"],
+    ["name-mismatch", "egress.refused"],
+    ["encrypted-hello", "egress.refused"],
+    ["some-later-one", "egress.refused"],
+  ])("offers to allow what allowing would have let through, refused for %s: %s", async (reason, context) => {
+    const { server, tree } = await opened();
+    server.emit({
+      type: "egressDecided",
+      sandboxId,
+      decision: decision({ host: "169.254.169.254", port: 80, ...(reason === undefined ? {} : { reason }) }),
+    });
+    expect(tree.getTreeItem(known(tree, "169.254.169.254:80")).contextValue).toBe(context);
+  });
+
+  it("has one row for a decision that is told again with what its connection moved", async () => {
+    const { server, tree } = await opened();
+    const allowed = decision({ action: "allow", layer: "preset" });
+    server.emit({ type: "egressDecided", sandboxId, decision: allowed });
+    server.emit({ type: "egressDecided", sandboxId, decision: { ...allowed, bytesUp: 2048, bytesDown: 10 } });
+    expect(drawn(tree).filter((line) => line.includes("example.com"))).toHaveLength(1);
+    const row = known(tree, "example.com:443");
+    const { value } = tree.resolveTreeItem(tree.getTreeItem(row), row).tooltip as MarkdownString;
+    expect(value).toContain("| Sent, received | 2\\.0 KiB, 10 B |");
+    expect(value).not.toContain("Times");
+    const lines = fake.channels.get("Boxwood Egress")?.text.split("\n").filter(Boolean);
+    expect(lines).toHaveLength(1);
   });
 
   it("tells the whole of a decision when looked at, and gives foreign text no meaning", async () => {
@@ -193,6 +229,8 @@ describe("the egress view", () => {
     expect([drawn(tree), contextOf("boxwood.egress")]).toEqual([[], "open"]);
     server.emit({ type: "sandboxChanged", sandbox: sandbox({ state: "stopped" }) });
     expect(contextOf("boxwood.egress")).toBe("none");
+    server.emit({ type: "sandboxChanged", sandbox: sandbox({ network: "none" }) });
+    expect([drawn(tree), contextOf("boxwood.egress")]).toEqual([[], "closed"]);
     server.emit({ type: "sandboxChanged", sandbox: here });
     expect(drawn(tree)).not.toEqual([]);
     server.emit({ type: "engineChanged", engine: { ...engine, isAvailable: false } });
@@ -250,68 +288,5 @@ describe("a change of the list", () => {
     ]);
     expect(fired[0]?.[0]).toBe(known(tree, "Preset npm"));
     tree.dispose();
-  });
-});
-
-describe("what the window asks the server", () => {
-  const requests = ({ server }: Window, method: string): unknown[] =>
-    server.asked.filter((asked) => asked.method === method).map(({ params }) => params);
-
-  it("is the log once and the policy when it may have changed", async () => {
-    const window = await opened();
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(requests(window, methods.egressLog)).toEqual([
-      { target: { sandbox: sandboxId }, limit: 100, blocked: false },
-    ]);
-    expect(requests(window, methods.egressPolicyOf)).toEqual([{ sandbox: sandboxId }]);
-    window.server.emit({ type: "sandboxChanged", sandbox: guarded({ blocked: 7 }) });
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(requests(window, methods.egressPolicyOf)).toHaveLength(1);
-    window.server.emit({ type: "egressAsked", sandboxId, askId: "x" });
-    window.server.emit({ type: "sandboxChanged", sandbox: guarded({ bypassUntilMs: 5 }) });
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect(requests(window, methods.egressPolicyOf)).toHaveLength(2);
-  });
-
-  it("are the hits too, while somebody looks, and not for every decision", async () => {
-    const window = await opened();
-    await vi.advanceTimersByTimeAsync(1_000);
-    const decided = (): void => {
-      window.server.emit({ type: "egressDecided", sandboxId, decision: decision() });
-    };
-    decided();
-    await vi.advanceTimersByTimeAsync(2_000);
-    expect(requests(window, methods.egressPolicyOf)).toHaveLength(1);
-    fake.views.get("boxwood.egress")?.show?.(true);
-    await vi.advanceTimersByTimeAsync(200);
-    for (let round = 0; round < 20; round += 1) decided();
-    await vi.advanceTimersByTimeAsync(1_500);
-    expect(requests(window, methods.egressPolicyOf)).toHaveLength(3);
-  });
-
-  it("is nothing about other windows' sandboxes or open networks", async () => {
-    const window = await opened(guarded({ id: "x", project: "/else" }), sandbox());
-    await vi.advanceTimersByTimeAsync(1_000);
-    expect([...requests(window, methods.egressLog), ...requests(window, methods.egressPolicyOf)]).toEqual([]);
-  });
-});
-
-describe("the output channel", () => {
-  const text = (): string => fake.channels.get("Boxwood Egress")?.text ?? "";
-
-  it("has a line per decision of this window's sandboxes", async () => {
-    const { server } = await opened(here, guarded({ id: "x", project: "/else" }));
-    const atMs = new Date(2026, 0, 2, 3, 4, 5).getTime();
-    server.emit({ type: "egressDecided", sandboxId, decision: decision({ atMs, count: 2, reason: "timeout" }) });
-    server.emit({ type: "egressDecided", sandboxId: "x", decision: decision({ host: "not.here" }) });
-    const allowed = decision({ atMs, host: "api.example", action: "allow", layer: "preset", rule: "api.example:443" });
-    server.emit({ type: "egressDecided", sandboxId, decision: { ...allowed, request: "GET /v1" } });
-    expect(text()).toBe(
-      [
-        "2026-01-02 03:04:05 shop: BLOCKED example.com:443 (no rule; timeout; TLS) ×2",
-        "2026-01-02 03:04:05 shop: allowed api.example:443 GET /v1 (api.example:443, presets; TLS)",
-        "",
-      ].join("\n"),
-    );
   });
 });

@@ -33,6 +33,7 @@ export function sandbox(change: Partial<SandboxInfo> = {}): SandboxInfo {
     state: "running",
     health: "healthy",
     lifetime: "persistent",
+    network: "open",
     enforcement: "off",
     blocked: 0,
     image: "boxwood-agent:slim",
@@ -49,7 +50,7 @@ export function snapshot(...sandboxes: SandboxInfo[]): Event {
 
 /** A sandbox whose network policy is enforced. */
 export function guarded(change: Partial<SandboxInfo> = {}): SandboxInfo {
-  return sandbox({ enforcement: "outside", ...change });
+  return sandbox({ network: "gateway", enforcement: "outside", ...change });
 }
 
 export function ask(change: Partial<EgressAsk> = {}): EgressAsk {
@@ -77,6 +78,7 @@ export function decision(change: Partial<EgressDecision> = {}): EgressDecision {
 
 export function report(change: Partial<EgressReport> = {}): EgressReport {
   return {
+    network: "gateway",
     enforcement: "outside",
     rules: [],
     default: "ask",

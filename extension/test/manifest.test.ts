@@ -88,7 +88,9 @@ describe("commands", () => {
     const contexts = [...JSON.stringify(contributes.menus).matchAll(/viewItem == (egress\.[\w.]+)/g)].map(
       (match) => match[1],
     );
-    const known = ["ask", "blocked", "allowed", "rule.kept", "rule.fixed", "bypass"].map((name) => `egress.${name}`);
+    const known = ["ask", "blocked", "refused", "allowed", "rule.kept", "rule.fixed", "bypass"].map(
+      (name) => `egress.${name}`,
+    );
     expect([...new Set(contexts)].sort()).toEqual(known.sort());
   });
 

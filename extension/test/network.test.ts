@@ -22,6 +22,8 @@ describe("the network's label", () => {
     [guarded(), "enforced", "$(vm-running) Claude: healthy · enforced", "none"],
     [guarded({ enforcement: "inside" }), "enforced", "$(vm-running) Claude: healthy · enforced", "none"],
     [sandbox(), "open", "$(vm-running) Claude: healthy · open", "none"],
+    [sandbox({ network: "none" }), "no network", "$(vm-running) Claude: healthy · no network", "none"],
+    [sandbox({ network: "gateway" }), "unchecked", "$(vm-running) Claude: healthy · unchecked", "none"],
     [
       guarded({ bypassUntilMs: now + 540_000 }),
       "bypassed",
@@ -63,6 +65,14 @@ describe("the tooltip", () => {
     expect(tooltip).toContain("| Blocked | 12 connections |");
     expect(tooltip).toContain("| Waiting | 1 connection |");
     expect(view(guarded()).tooltip).not.toMatch(/Blocked|Waiting|Bypass/);
+  });
+
+  it.each([
+    ["open", "open, no policy enforced"],
+    ["none", "none\\: no network at all"],
+    ["gateway", "policy not enforced at present"],
+  ] as const)("says what a network without a policy is: %s", (network, words) => {
+    expect(view(sandbox({ network })).tooltip).toContain(`| Network | ${words} |`);
   });
 
   it("says what the alarm is, and how long a bypass lasts", () => {

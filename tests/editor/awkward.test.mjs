@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe } from "node:test";
 import { Bed } from "./lib/bed.mjs";
-import { containerOf, containersOf, stateOf } from "./lib/docker.mjs";
+import { containerOf, containersOf, everythingOf, stateOf } from "./lib/docker.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG } from "./lib/wait.mjs";
 
@@ -105,7 +105,7 @@ describe("an untrusted workspace", { timeout: 1_800_000 }, () => {
       ["Boxwood: Doctor", /Boxwood Doctor/],
       ["Boxwood: Stop", /No sandbox is running|Sandbox of another project/],
     ]);
-    assert.deepEqual(await containersOf(project), []);
+    assert.deepEqual(await everythingOf(project), []);
   });
 });
 

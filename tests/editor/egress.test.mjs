@@ -35,8 +35,6 @@ describe("egress", { timeout: 3 * LONG }, () => {
       hosts: { "forecast.test": address },
       rules: [{ host: "forecast.test", ports: [PORT], action: "ask", private: true }],
       deny: ["tracker.test"],
-      // What Claude itself looks for on the internet is not what the person is asked about here.
-      default: "deny",
     });
     bed = await Bed.start({ settings: LOOK, policy });
     const project = await bed.project("rain-barrel", { "README.md": "# Rain barrel\n" }, PARENT);
@@ -65,7 +63,7 @@ describe("egress", { timeout: 3 * LONG }, () => {
 
   step("a connection to a host that asks waits, and the person is asked", async () => {
     await window.typeLine(`curl -sS http://${HELD}/today`);
-    const message = await window.notification(/'rain-barrel' wants to reach forecast\.test:8080/);
+    const message = await window.notification(/'rain-barrel' waits to reach forecast\.test:8080/);
     for (const button of ["Allow Once", "Session", "Project", "Deny", "Never"]) assert.ok(message.includes(button), `${button} is in ${message}`);
     await window.statusBarItem(/Claude: healthy · 1 waiting/);
     await row(/forecast\.test:8080.*waiting/);
@@ -74,7 +72,7 @@ describe("egress", { timeout: 3 * LONG }, () => {
   });
 
   step("Allow Once lets it finish, and nothing after it", async () => {
-    await window.clickNotification(/wants to reach/, /^Allow Once$/);
+    await window.clickNotification(/waits to reach/, /^Allow Once$/);
     await window.terminal(/rain tomorrow/);
     assert.deepEqual(requests, [HELD]);
     await row(/^Waiting.*nothing/);

@@ -5,7 +5,7 @@ import { readdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe } from "node:test";
 import { Bed } from "./lib/bed.mjs";
-import { containerOf, containersOf, docker } from "./lib/docker.mjs";
+import { containerOf, containersOf, docker, everythingOf } from "./lib/docker.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG, until } from "./lib/wait.mjs";
 
@@ -63,7 +63,7 @@ describe("leaving nothing behind", { timeout: 1_800_000 }, () => {
     await window.statusBarItem(/Start Claude Sandbox/);
     await until("the build to be gone", async () => (await builds("--all")).length === 0);
     await until("the images of its steps to be gone", async () => (await images()).length === 0);
-    assert.deepEqual(await containersOf(project), []);
+    assert.deepEqual(await everythingOf(project), []);
     for (const folder of ["journal", "sandboxes"]) assert.deepEqual(await readdir(path.join(bed.root, "state", folder)), []);
     await window.palette("View: Show Boxwood");
     await window.see("no sandbox in the view", (screen) => /There is no sandbox yet/.test(screen.sideBar));
@@ -91,7 +91,7 @@ describe("leaving nothing behind", { timeout: 1_800_000 }, () => {
     const message = await window.notification(/Removed/, { timeout: LONG });
     await window.screenshot("cleaned-up");
     await window.statusBarItem(/Start Claude Sandbox/);
-    assert.deepEqual([await containersOf(project), await images()], [[], []]);
+    assert.deepEqual([await everythingOf(project), await images()], [[], []]);
     assert.match(message, /Removed 1 sandbox, /);
     const left = await belongings();
     for (const [kind, ids] of Object.entries(before)) {

@@ -5,7 +5,7 @@ import path from "node:path";
 import { after, before, describe } from "node:test";
 import { credentialHash } from "../fakes/messages-api.mjs";
 import { API_KEY, Bed } from "./lib/bed.mjs";
-import { containerOf, containersOf, docker, stateOf } from "./lib/docker.mjs";
+import { containerOf, containersOf, docker, everythingOf, stateOf } from "./lib/docker.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG, until } from "./lib/wait.mjs";
 
@@ -54,11 +54,11 @@ describe("the spine", { timeout: 1_800_000 }, () => {
     assert.equal((await stat(file)).uid, process.getuid());
   });
 
-  step("the tooltip tells figures, limits and that the network is open", async () => {
+  step("the tooltip tells figures, limits and that the policy is enforced", async () => {
     await until("figures in the tooltip", async () => /CPU/.test(await window.statusBarTooltip(/Claude: healthy/)));
     const tooltip = await window.statusBarTooltip(/Claude: healthy/);
     assert.match(tooltip, /Memory[\s\S]* of /);
-    assert.match(tooltip, /open, no policy enforced/);
+    assert.match(tooltip, /policy enforced outside the container/);
   });
 
   step("the key is neither in the container's description nor in a process list", async () => {
@@ -132,7 +132,7 @@ describe("the spine", { timeout: 1_800_000 }, () => {
     await window.palette("Boxwood: Remove");
     await window.clickDialog(/Remove the sandbox of 'first day'\?/, /^Remove$/);
     await window.statusBarItem(/Start Claude Sandbox/);
-    assert.deepEqual(await containersOf(project), []);
+    assert.deepEqual(await everythingOf(project), []);
     assert.equal(await readFile(path.join(project, "written.txt"), "utf8"), "from inside");
   });
 });

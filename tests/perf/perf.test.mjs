@@ -1,8 +1,12 @@
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
+import { fetches } from "./lib/internet.mjs";
+import { Lines } from "./lib/lines.mjs";
 import { inPool, inTurn, median, quantile } from "./lib/measure.mjs";
-import { comparison, figure } from "./lib/report.mjs";
+import { comparison, figure, noteList } from "./lib/report.mjs";
+import { against, alone } from "./lib/rows.mjs";
 import { stepTimes } from "./lib/steps.mjs";
+import { Tasks } from "./lib/tasks.mjs";
 import { runLike } from "./lib/twin.mjs";
 
 describe("samples", () => {
@@ -39,6 +43,71 @@ describe("a pool", () => {
     };
     await assert.rejects(inPool([1, 2, 3, 4, 5, 6, 7, 8], 2, work), /three/);
     assert.deepEqual(running, { now: 0, most: 2, begun: 4 });
+  });
+});
+
+describe("what goes on", () => {
+  it("is waited for before the end, after which nothing is begun", async () => {
+    const tasks = new Tasks();
+    const seen = [];
+    let finish;
+    const going = tasks.during(() => new Promise((resolve) => (finish = resolve)));
+    const end = tasks.end(60_000).then(() => seen.push("end"));
+    await assert.rejects(
+      tasks.during(async () => seen.push("late")),
+      /cleared away/,
+    );
+    seen.push("still going");
+    finish("made");
+    assert.equal(await going, "made");
+    await end;
+    assert.deepEqual(seen, ["still going", "end"]);
+  });
+
+  it("is broken off when it goes on for too long", async () => {
+    const tasks = new Tasks();
+    const broken = new Promise((_, reject) => tasks.signal.addEventListener("abort", () => reject(new Error("broken off"))));
+    const going = assert.rejects(
+      tasks.during(() => broken),
+      /broken off/,
+    );
+    await tasks.end(1);
+    await going;
+  });
+});
+
+describe("a process that is talked with", () => {
+  it("says lines, hears them, and its early end is an error with its own words", async () => {
+    const script = `console.log("{}"); process.stdin.once("data", (text) => { console.log("heard " + text.toString().trim()); console.error("enough"); process.exit(3); });`;
+    const lines = new Lines([process.execPath, "-e", script]);
+    assert.equal(await lines.next(), "{}");
+    lines.say("this");
+    assert.equal(await lines.until((line) => line.startsWith("heard")), "heard this");
+    await assert.rejects(lines.next(), /ended early\nenough/);
+    await lines.close();
+  });
+});
+
+describe("what curl tells", () => {
+  it("is read in milliseconds, with the bytes that count", () => {
+    const output = "1 0.002500 0.500000 32 0\n0 0.000250 0.000300 32 7";
+    assert.deepEqual(fetches(output), [
+      { connections: 1, first: 2.5, total: 500, bytes: 32 },
+      { connections: 0, first: 0.25, total: 0.3, bytes: 32 },
+    ]);
+    assert.deepEqual(fetches(output, true).map(({ bytes }) => bytes), [0, 7]);
+  });
+});
+
+describe("rows", () => {
+  it("are met when the median is within the aim, and say nothing without one", () => {
+    const samples = { ours: [10, 10, 40], theirs: [10, 20, 20] };
+    assert.equal(against("a", samples, "ours", "theirs", 0.5).isMet, true);
+    assert.equal(against("a", samples, "ours", "theirs", 0.4).isMet, false);
+    assert.equal(against("a", samples, "ours", "theirs").isMet, undefined);
+    assert.equal(alone("a", "MB", [9, 7, 8], 8).isMet, true);
+    assert.equal(alone("a", "MB", [9, 7, 8], 7).isMet, false);
+    assert.equal(noteList([{ what: "a", note: "b" }, { what: "c" }]), "- a: b");
   });
 });
 

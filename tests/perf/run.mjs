@@ -5,13 +5,34 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import path from "node:path";
 import { Bed, REPOSITORY } from "./lib/bed.mjs";
-import { comparison, figure, operationTable, stepTable } from "./lib/report.mjs";
+import { egress } from "./lib/egress.mjs";
+import { comparison, figure, noteList, operationTable, stepTable } from "./lib/report.mjs";
 import { cold, hello, idle, many, warm } from "./lib/scenarios.mjs";
 
 const isSmoke = process.argv.includes("--smoke");
 const usual = process.env.FULL ? 30 : 10;
 const rounds = count("BOXWOOD_PERF_RUNS", isSmoke ? 2 : usual);
 const sandboxes = count("BOXWOOD_PERF_SANDBOXES", isSmoke ? 6 : 50);
+/** How much of everything is done: requests for a sample, bytes of a transfer, connections at once, seconds of watching. */
+const amounts = {
+  requests: isSmoke ? 5 : 20,
+  bytes: isSmoke ? 32_000_000 : 512_000_000,
+  flows: 1000,
+  idleSeconds: isSmoke ? 2 : 10,
+};
+
+const scenarios = { warm, cold, idle, hello, many, egress };
+const wanted = chosen(process.argv) ?? Object.keys(scenarios);
+
+/** Names after `--only`, separated by commas. */
+function chosen(words) {
+  const at = words.indexOf("--only");
+  if (at < 0) return undefined;
+  const names = (words[at + 1] ?? "").split(",");
+  const unknown = names.filter((name) => !Object.hasOwn(scenarios, name));
+  if (unknown.length > 0) throw new Error(`--only takes some of ${Object.keys(scenarios).join(",")}`);
+  return names;
+}
 
 function count(name, otherwise) {
   const value = Number(process.env[name] ?? otherwise);
@@ -27,12 +48,13 @@ async function measure(bed) {
   const mine = await bed.project("mine");
   say("starting a first sandbox, which builds what is missing");
   const sandbox = await bed.firstStart(mine);
+  if (sandbox.enforcement !== "outside") throw new Error(`by default there is no verified gateway: ${sandbox.enforcement}`);
   const theirs = await bed.project("theirs", sandbox.image);
-  const setting = { rounds, sandboxes, mine, theirs, image: sandbox.image };
+  const setting = { rounds, sandboxes, ...amounts, mine, theirs, image: sandbox.image };
   const rows = [];
-  for (const [name, scenario] of Object.entries({ warm, cold, idle, hello, many })) {
+  for (const name of wanted) {
     say(`${name}, ${rounds} rounds`);
-    rows.push(...(await scenario(bed, setting)));
+    rows.push(...(await scenarios[name](bed, setting)));
   }
   const operations = await bed.boxwoodJson("stats", "--operations");
   const engine = (await bed.docker("version", "--format", "{{.Server.Version}}")).stdout;
@@ -41,32 +63,26 @@ async function measure(bed) {
 }
 
 function print({ rounds, machine, image, rows, operations }) {
-  const explained = rows.find(({ steps }) => steps);
-  const text = `
-${comparison(rows)}
-
-${rounds} rounds in turn, medians, in brackets the 90th percentile. Image ${image}, engine ${machine.engine}, ${machine.processors} processors, load ${figure(machine.loadBefore)} before and ${figure(machine.loadAfter)} after.
-
-Where the time of "${explained.what}" goes, by the daemon's log:
-
-${stepTable(explained.steps)}
-
-The command's process and its conversation with the daemon take ${figure(explained.outside)} ms more.
-
-All operations of this run, as \`boxwood stats --operations\` tells:
-
-${operationTable(operations)}
-`;
-  process.stdout.write(text);
+  const load = `load ${figure(machine.loadBefore)} before and ${figure(machine.loadAfter)} after`;
+  const explained = rows.filter(({ steps }) => steps).flatMap(({ what, steps, outside }) => [
+    `Where the time of "${what}" goes, by the daemon's log:`,
+    stepTable(steps),
+    `The command's process and its conversation with the daemon take ${figure(outside)} ms more.`,
+  ]);
+  const parts = [
+    comparison(rows),
+    `${rounds} rounds in turn, medians, in brackets the 90th percentile. Image ${image}, engine ${machine.engine}, ${machine.processors} processors, ${load}.`,
+    noteList(rows),
+    ...explained,
+    "All operations of this run, as `boxwood stats --operations` tells:",
+    operationTable(operations),
+  ];
+  process.stdout.write(`\n${parts.filter(Boolean).join("\n\n")}\n`);
 }
 
 const bed = await Bed.create("perf");
-let isClearing = false;
-async function clear() {
-  if (isClearing) return [];
-  isClearing = true;
-  return bed.clear();
-}
+let clearing;
+const clear = () => (clearing ??= bed.clear());
 for (const signal of ["SIGINT", "SIGTERM"]) {
   process.once(signal, () => {
     say(`${signal}: clearing away`);
@@ -84,6 +100,6 @@ try {
   say("written to artifacts/perf.json");
 } finally {
   problems = await clear();
+  for (const problem of problems) say(`could not be cleared away: ${problem.message}`);
 }
-for (const problem of problems) say(`could not be cleared away: ${problem.message}`);
 process.exitCode = problems.length > 0 ? 1 : 0;

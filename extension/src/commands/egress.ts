@@ -7,7 +7,8 @@ import { hostPort, plural } from "../format";
 import { methods, type EgressAnswer, type SandboxInfo } from "../generated/protocol";
 import { egressOf, sandboxName } from "../model";
 import { cancelled, done, ok, type Result } from "../result";
-import { answerWords, folded, isNote, ruleLabel } from "../view/egress";
+import { answerWords, canBeAllowed, folded, isNote, ruleLabel } from "../view/egress";
+import { ruleHost } from "../view/egressRows";
 import { hasPolicy, isBypassed } from "../view/network";
 
 const behindPolicy = { fits: hasPolicy, none: "No sandbox with a network policy is running." };
@@ -71,7 +72,9 @@ async function choosing(app: App, target: Target, title: string, extents: Extent
 /** A host that waits or was blocked, or one that is typed. */
 async function chooseHost(app: App, sandbox: SandboxInfo, title: string): Promise<Result<string>> {
   const { asks, recent } = egressOf(app.store.model, sandbox.id);
-  const blocked = folded(recent, recent.length).filter((decision) => decision.action === "deny" && !isNote(decision));
+  const blocked = folded(recent, recent.length).filter(
+    (decision) => decision.action === "deny" && !isNote(decision) && canBeAllowed(decision),
+  );
   const items = new Map([
     ...blocked.map(({ host, port }) => [hostPort(host, port), "blocked"] as const),
     ...asks.map(({ host, port }) => [hostPort(host, port), "waiting"] as const),
@@ -122,7 +125,11 @@ async function chooseDecided(app: App, sandboxId: string, title: string): Promis
     void vscode.window.showInformationMessage("Nothing was decided for this sandbox or its project.");
     return cancelled;
   }
-  const items = kept.map(({ rule }) => ({ label: ruleLabel(rule), description: rule.action, host: rule.host }));
+  const items = kept.map((hits) => ({
+    label: ruleLabel(hits.rule),
+    description: hits.rule.action,
+    host: ruleHost(hits),
+  }));
   const all = { label: "$(clear-all) Everything", description: plural(kept.length, "decision"), host: "*" };
   const picked = await vscode.window.showQuickPick([...items, all], { title, placeHolder: "Decision" });
   return picked ? ok(picked.host) : cancelled;
@@ -145,7 +152,7 @@ export async function bypassEgress(app: App, target: Target): Promise<Result<unk
     {
       modal: true,
       detail:
-        "Whatever runs in the sandbox can then reach every public host, and send there what it can read. Each connection is still recorded, and you can end it at any time.",
+        "Whatever runs in the sandbox can then reach every public host, also what you deny, and send there what it can read. Private addresses stay closed, each connection is still recorded, and you can end it at any time.",
     },
     bypass,
   );
@@ -173,11 +180,9 @@ export async function testHost(app: App, target: Target): Promise<Result<unknown
   if (sandbox.kind !== "ok") return sandbox;
   const typed = target.host === undefined ? await typedHost(title, "name, address or name:port") : ok(target.host);
   if (typed.kind !== "ok") return typed;
-  const { host, port } = splitPort(typed.value);
   const verdict = await app.server.request(methods.egressTest, {
     target: { sandbox: sandbox.value.id },
-    host,
-    ...(port === undefined ? {} : { port }),
+    host: typed.value,
   });
   if (verdict.kind !== "ok") return verdict;
   const [allow, deny] = ["Allow…", "Deny…"];
@@ -190,10 +195,4 @@ export async function testHost(app: App, target: Target): Promise<Result<unknown
   const next = { sandboxId: sandbox.value.id, host: typed.value };
   if (chosen === allow) return allowHost(app, next);
   return chosen === deny ? denyHost(app, next) : done;
-}
-
-/** `name:port` and `[address]:port` taken apart; anything else is a host by itself. */
-export function splitPort(text: string): { host: string; port?: number } {
-  const match = /^(\[[^\]]+\]|[^:]+):(\d{1,5})$/.exec(text);
-  return match?.[1] === undefined ? { host: text } : { host: match[1], port: Number(match[2]) };
 }

@@ -891,6 +891,10 @@ detail?: string,
  */
 lifetime: Lifetime, 
 /**
+ * The network that it was made with.
+ */
+network: Network, 
+/**
  * Where the network policy is enforced, as last checked from inside.
  */
 enforcement: Enforcement, 
@@ -899,7 +903,7 @@ enforcement: Enforcement,
  */
 alarm?: string, 
 /**
- * Connections that were refused since the sandbox started.
+ * Connections and lookups that were refused since the sandbox started.
  */
 blocked: number, 
 /**
@@ -1095,7 +1099,8 @@ layer: EgressLayer,
  */
 rule?: string, 
 /**
- * Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`.
+ * Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`; or why what was
+ * allowed was not reached: `not-found`, `lookup-failed`, `unreachable`.
  */
 reason?: string, 
 /**
@@ -1154,7 +1159,7 @@ export type EgressDecideParams = {
  */
 target: SandboxRef, 
 /**
- * `name`, `*.name` or `name:port`; without a port the port that waits, else 80 and 443.
+ * `name`, `*.name` or `name:port`; without a port 80 and 443, unless only other ports wait: then those.
  */
 host: string, 
 /**
@@ -1293,6 +1298,10 @@ hosts: Array<string>, };
  * The policy in force for a sandbox, or for a project's next one.
  */
 export type EgressReport = { 
+/**
+ * The network of the sandbox, or of the next one; only `gateway` has a policy.
+ */
+network: Network, 
 /**
  * Where it is enforced.
  */

@@ -1,5 +1,5 @@
 // Decisions, rules and questions in words. Pure.
-import { bytes, clock, escapeMarkdown, hostPort, plural, sentence, stamp } from "../format";
+import { bytes, clock, escapeMarkdown, hostPort, plural, stamp } from "../format";
 import type {
   EgressAction,
   EgressAnswer,
@@ -36,7 +36,7 @@ export const answeredWords: Record<EgressAnswer, string> = {
   allowOnce: "allowed this once",
   allowSession: "allowed until the sandbox stops",
   allowProject: "allowed in this project",
-  deny: "denied",
+  deny: "denied for a minute",
   denyAlways: "always denied in this project",
 };
 
@@ -108,7 +108,7 @@ export function decisionDescription(decision: EgressDecision): string {
     ? [isBlocked ? "ended" : "began"]
     : [
         ...(isBlocked ? [via === "dns" ? "lookup blocked" : "blocked"] : []),
-        ...(isBlocked && reason !== undefined ? [reasonWords(reason)] : []),
+        ...(reason !== undefined ? [reasonWords(reason)] : []),
         ...(request === undefined ? [] : [request]),
         ...(count > 1 ? [`×${count}`] : []),
       ];
@@ -189,9 +189,45 @@ export const defaultWords: Record<EgressAction, string> = {
   deny: "blocked",
 };
 
-/** A reason of the gateway is a word like `private-address`. */
-function reasonWords(reason: string): string {
-  return sentence(reason.replaceAll("-", " ")).replace(/\.$/, "").toLowerCase();
+/** Why a connection was refused by no rule; the gateway has it as a word for programs. */
+const reasons: Readonly<Record<string, string>> = {
+  answered: "you said no",
+  "bad-host": "neither a name nor an address",
+  "bad-request": "the request can be read in two ways",
+  "bypass-began": "the bypass began",
+  "bypass-ended": "the bypass ended",
+  "encrypted-hello": "the program hides the host's name",
+  "given-up": "the program gave up before you answered",
+  "http2-in-clear": "HTTP/2 without TLS cannot be judged",
+  "lookup-failed": "nobody says where the name leads",
+  "malformed-hello": "its first TLS message cannot be read",
+  "name-mismatch": "the connection was made for another host",
+  "never-allowed": "no policy can allow it",
+  "no-authority": "its TLS cannot be opened here",
+  "no-name": "it does not say which host it is for",
+  "no-policy": "the gateway has no policy yet",
+  "not-found": "the name leads nowhere",
+  "private-address": "a private address, and no rule allows that",
+  revoked: "cut, it is no longer allowed",
+  timeout: "nobody answered in time",
+  "too-fast": "connections come too fast",
+  "too-many-connections": "too many connections are open",
+  "too-many-waiting": "too many wait for an answer already",
+  "unknown-protocol": "neither TLS nor HTTP",
+  unreachable: "nobody answers there",
+  "upload-limit": "it sent more than one connection may",
+};
+
+export function reasonWords(reason: string): string {
+  return Object.hasOwn(reasons, reason) ? (reasons[reason] ?? reason) : reason.replaceAll("-", " ");
+}
+
+/** These say that somebody was asked, or should have been; the others would be said of an allowed host as well. */
+const undecided = new Set(["answered", "given-up", "revoked", "timeout", "too-many-waiting"]);
+
+/** Whether allowing the host would have let the connection through. */
+export function canBeAllowed({ reason }: EgressDecision): boolean {
+  return reason === undefined || undecided.has(reason);
 }
 
 function table(rows: readonly [string, string | undefined][]): string {

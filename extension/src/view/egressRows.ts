@@ -5,6 +5,7 @@ import { egressOf, sandboxName, type Model } from "../model";
 import { unreachable } from "../result";
 import {
   askDescription,
+  canBeAllowed,
   decisionDescription,
   decisionLabel,
   decisionTooltip,
@@ -129,7 +130,7 @@ function layers(rules: readonly RuleHits[], sandboxId: string): EgressRow[] {
 }
 
 /** A rule's host as it is written to take a decision back. */
-function ruleHost({ rule: { host, ports } }: RuleHits): string {
+export function ruleHost({ rule: { host, ports } }: RuleHits): string {
   const [port] = ports ?? [];
   return port !== undefined && ports?.length === 1 ? hostPort(host, port) : host;
 }
@@ -193,7 +194,7 @@ function bareFace(row: EgressRow, model: Model, nowMs: number): RowFace {
         description: decisionDescription(decision),
         icon: isNote(decision) ? (isBlocked ? "lock" : "unlock") : isBlocked ? "error" : "pass",
         color: isNote(decision) ? YELLOW : isBlocked ? RED : GREEN,
-        context: isNote(decision) ? "egress.note" : isBlocked ? "egress.blocked" : "egress.allowed",
+        context: decisionContext(decision),
         tooltip: decisionTooltip(decision),
         opens: "never",
       };
@@ -229,6 +230,12 @@ function bareFace(row: EgressRow, model: Model, nowMs: number): RowFace {
     default:
       return unreachable(row);
   }
+}
+
+function decisionContext(decision: EgressDecision): string {
+  if (isNote(decision)) return "egress.note";
+  if (decision.action !== "deny") return "egress.allowed";
+  return canBeAllowed(decision) ? "egress.blocked" : "egress.refused";
 }
 
 function sectionFace(section: Section, sandboxId: string, model: Model): RowFace {

@@ -1,18 +1,22 @@
 // How a sandbox's network is told of: a word for the status bar, lines for the tooltip. Pure.
 import { escapeMarkdown, plural, sentence, timeLeft } from "../format";
-import type { Enforcement, SandboxInfo } from "../generated/protocol";
+import type { Network, SandboxInfo } from "../generated/protocol";
 import { egressOf, isRunning, type Model } from "../model";
 import { unreachable } from "../result";
 import type { Severity } from "./status";
 
-/** `alarm` is for a policy that is not enforced as it was asked for. */
-export type NetworkLabel = "enforced" | "open" | "bypassed" | "alarm";
+/** `alarm` is for a policy that is not enforced as it was asked for, `unchecked` for one that was not looked at yet. */
+export type NetworkLabel = "enforced" | "open" | "no network" | "bypassed" | "alarm" | "unchecked";
 
 export function networkLabel(sandbox: SandboxInfo, nowMs: number): NetworkLabel {
   if (sandbox.alarm !== undefined) return "alarm";
   if (isBypassed(sandbox, nowMs)) return "bypassed";
-  return sandbox.enforcement === "off" ? "open" : "enforced";
+  if (sandbox.enforcement !== "off") return "enforced";
+  return modeLabels[sandbox.network];
 }
+
+/** Of a sandbox where nothing is enforced. */
+const modeLabels: Record<Network, NetworkLabel> = { gateway: "unchecked", open: "open", none: "no network" };
 
 export function isBypassed({ bypassUntilMs }: SandboxInfo, nowMs: number): boolean {
   return bypassUntilMs !== undefined && bypassUntilMs > nowMs;
@@ -20,7 +24,8 @@ export function isBypassed({ bypassUntilMs }: SandboxInfo, nowMs: number): boole
 
 /** Whether there are connections to tell of: the sandbox runs behind a policy, or should. */
 export function hasPolicy(sandbox: SandboxInfo): boolean {
-  return isRunning(sandbox) && (sandbox.enforcement !== "off" || sandbox.alarm !== undefined);
+  const { network, enforcement, alarm } = sandbox;
+  return isRunning(sandbox) && (network === "gateway" || enforcement !== "off" || alarm !== undefined);
 }
 
 /** Connections of a sandbox that wait for the person. */
@@ -51,7 +56,7 @@ export function networkSuffix(
 export function networkRows(sandbox: SandboxInfo, model: Model, nowMs: number): [string, string][] {
   const waiting = waitingCount(model, sandbox.id);
   return [
-    ["Network", networkWords(sandbox.enforcement)],
+    ["Network", networkWords(sandbox)],
     ...(sandbox.blocked > 0 ? ([["Blocked", plural(sandbox.blocked, "connection")]] satisfies [string, string][]) : []),
     ...(waiting > 0 ? ([["Waiting", plural(waiting, "connection")]] satisfies [string, string][]) : []),
     ...(isBypassed(sandbox, nowMs)
@@ -73,15 +78,21 @@ export function alarmText(sandbox: SandboxInfo): string {
   return sentence(sandbox.alarm ?? "");
 }
 
-function networkWords(enforcement: Enforcement): string {
+function networkWords({ network, enforcement }: SandboxInfo): string {
   switch (enforcement) {
     case "outside":
       return "policy enforced outside the container";
     case "inside":
       return "policy enforced inside the container";
     case "off":
-      return "open, no policy enforced";
+      return modeWords[network];
     default:
       return unreachable(enforcement);
   }
 }
+
+const modeWords: Record<Network, string> = {
+  gateway: "policy not enforced at present",
+  open: "open, no policy enforced",
+  none: "none: no network at all",
+};

@@ -16,6 +16,24 @@ use crate::output::progress::{PATIENCE, Progress};
 /// Name of this client in the daemon's log.
 const CLIENT: &str = "cli";
 
+/// What this program is called where it is installed.
+const NAME: &str = "boxwood";
+
+/// How this program is called in another terminal: by its name where that leads here, else by its path.
+pub(crate) fn program() -> String {
+    let Ok(this) = std::env::current_exe() else { return NAME.to_owned() };
+    let is_this = |path: PathBuf| path.canonicalize().is_ok_and(|path| path == this);
+    let on_path = std::env::var_os("PATH").and_then(|path| {
+        std::env::split_paths(&path).map(|directory| directory.join(NAME)).find(|file| file.is_file())
+    });
+    if on_path.is_some_and(is_this) {
+        return NAME.to_owned();
+    }
+    let path = this.display().to_string();
+    let is_plain = path.chars().all(|c| c.is_ascii_alphanumeric() || "/._-+".contains(c));
+    if is_plain { path } else { format!("\"{path}\"") }
+}
+
 /// The surroundings of a verb.
 pub(crate) struct Context {
     pub(crate) global: GlobalArguments,

@@ -47,19 +47,6 @@ pub(crate) fn time(text: &str) -> Result<u32, String> {
     if (1..=3600).contains(&seconds) { Ok(seconds) } else { Err(invalid()) }
 }
 
-/// Parts a host from its port; brackets stand around an IPv6 address that has one.
-pub(crate) fn host_and_port(text: &str) -> Result<(String, Option<u16>), RpcError> {
-    let (host, port) = match text.rsplit_once(':') {
-        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
-        _ => (text, None),
-    };
-    let port = port.map(str::parse::<u16>).transpose().map_err(|_| {
-        RpcError::new(ErrorCode::InvalidParams, format!("'{text}' does not end in a port"))
-            .hint("write NAME or NAME:PORT, with a number from 1 to 65535")
-    })?;
-    Ok((host.to_owned(), port))
-}
-
 fn egress(flags: &SettingArguments) -> Option<EgressConfig> {
     let given = |list: &Vec<String>| (!list.is_empty()).then(|| list.clone());
     let egress = EgressConfig {
@@ -182,20 +169,6 @@ mod tests {
         for wrong in ["", "0", "2h", "m", "-1m", "10 m", "99999999999h", "ü"] {
             check(wrong, None);
         }
-    }
-
-    #[test]
-    fn a_port_is_parted_from_its_host() {
-        let check = |text: &str, expected: Option<(&str, Option<u16>)>| {
-            let expected = expected.map(|(host, port)| (host.to_owned(), port));
-            assert_eq!(host_and_port(text).ok(), expected, "{text}");
-        };
-        check("github.com", Some(("github.com", None)));
-        check("github.com:22", Some(("github.com", Some(22))));
-        check("fd00::1", Some(("fd00::1", None)));
-        check("[fd00::1]:80", Some(("[fd00::1]", Some(80))));
-        check("[fd00::1]", Some(("[fd00::1]", None)));
-        check("github.com:ssh", None);
     }
 
     #[test]

@@ -21,7 +21,7 @@ pub const DOCKERFILES: [&str; 3] = [".boxwood/Dockerfile", ".devcontainer/Docker
 pub const EGRESS_FILE: &str = ".boxwood/egress.yaml";
 
 /// The network of a sandbox when no layer says.
-pub const DEFAULT_NETWORK: Network = Network::Open;
+pub const DEFAULT_NETWORK: Network = Network::Gateway;
 
 const DEFAULT_MEMORY: &str = "8g";
 const DEFAULT_PIDS: u32 = 4096;
@@ -92,7 +92,7 @@ pub struct Resolved {
     pub env: BTreeMap<String, String>,
     /// Further protected paths.
     pub protected_paths: Vec<String>,
-    /// What the sandbox cannot read: globs, without `./` in front and slashes around.
+    /// What the sandbox cannot read: globs, as they were written.
     pub masked_paths: Vec<String>,
     /// Further arguments for Claude.
     pub claude_args: Vec<String>,
@@ -159,6 +159,10 @@ pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeM
         let mut layer = layer.clone();
         if *source == ConfigSource::Project {
             layer.host_login = None;
+            // Less than nothing is not to be had: who wants no network is not given one by a project.
+            if layer.network == Some(Network::Gateway) && merged.network == Some(Network::None) {
+                layer.network = None;
+            }
         }
         if layer.variant.is_some() || layer.image.is_some() || layer.dockerfile.is_some() {
             for name in ["variant", "image", "dockerfile"] {
@@ -228,7 +232,6 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
         }
     }
     check_lists(config)?;
-    let masked_paths = config.masked_paths.iter().flatten().map(|path| settings::masked(path)).collect();
     Ok(Resolved {
         image: image_source(config)?,
         lifetime: config.lifetime.unwrap_or_default(),
@@ -240,7 +243,7 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
         workspace_path: config.workspace_path.unwrap_or_default(),
         env,
         protected_paths,
-        masked_paths,
+        masked_paths: config.masked_paths.clone().unwrap_or_default(),
         claude_args: config.claude_args.clone().unwrap_or_default(),
         host_login: config.host_login.unwrap_or_default(),
     })

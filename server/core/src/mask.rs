@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::egress::rule::shown;
 use crate::egress::settings::masked as normal;
 use crate::protect::{Kind, Overlay, parents};
 
@@ -36,11 +37,23 @@ pub struct Masked {
     pub make: bool,
 }
 
+/// A masked path without a wildcard, which is known before anything is there.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Named {
+    /// Path relative to the project.
+    pub path: String,
+    /// Whether only the built-in patterns name it.
+    pub is_default: bool,
+    /// Whether it is named as a directory, by a slash at its end or as everything below it.
+    pub is_directory: bool,
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Pattern {
     parts: Vec<String>,
     lifts: bool,
     is_default: bool,
+    is_directory: bool,
 }
 
 /// What is to be masked: the built-in patterns, then those of the settings. The last one that fits a path decides.
@@ -53,12 +66,13 @@ impl Patterns {
     pub fn new(configured: &[String]) -> Self {
         let read = |text: &str, is_default: bool| {
             let (lifts, text) = text.strip_prefix('!').map_or((false, text), |rest| (true, rest));
+            let is_directory = text.ends_with('/') || text.ends_with("/**");
             let mut parts: Vec<String> = normal(text).split('/').map(str::to_owned).collect();
             // Everything below a directory is the directory: what is put there later is masked as well.
             while parts.len() > 1 && parts.last().is_some_and(|part| part == "**") {
                 parts.pop();
             }
-            Pattern { parts, lifts, is_default }
+            Pattern { parts, lifts, is_default, is_directory }
         };
         let defaults = DEFAULTS.iter().map(|text| read(text, true));
         Self(defaults.chain(configured.iter().map(|text| read(text, false))).collect())
@@ -78,13 +92,17 @@ impl Patterns {
         self.0.iter().any(|pattern| !pattern.lifts && begins(&pattern.parts, &parts))
     }
 
-    /// Masked paths without a wildcard, and whether each is a built-in one: these are known before they are there.
-    pub fn exact(&self) -> impl Iterator<Item = (String, bool)> {
+    /// Masked paths without a wildcard.
+    pub fn named(&self) -> impl Iterator<Item = Named> {
         let plain = self.0.iter().filter(|pattern| !pattern.lifts && !pattern.parts.iter().any(|p| p.contains('*')));
-        let named = plain.map(|pattern| (pattern.parts.join("/"), pattern.is_default));
-        // A path that is a built-in one and configured counts as configured.
-        let all: BTreeMap<String, bool> = named.collect();
-        all.into_iter().filter(|(path, _)| self.masks(path))
+        let mut all: BTreeMap<String, Named> = BTreeMap::new();
+        for Pattern { parts, is_default, is_directory, .. } in plain {
+            let path = parts.join("/");
+            let entry = all.entry(path.clone()).or_insert(Named { path, is_default: true, is_directory: false });
+            entry.is_default &= is_default;
+            entry.is_directory |= is_directory;
+        }
+        all.into_values().filter(|named| self.masks(&named.path))
     }
 }
 
@@ -165,7 +183,7 @@ pub fn lay(overlays: Vec<Overlay>, masked: &[Masked]) -> Vec<Overlay> {
 /// What a project's own settings lay bare, in plain words.
 #[must_use]
 pub fn widens(paths: &[String]) -> Option<String> {
-    let lifted: Vec<&str> = paths.iter().filter_map(|path| path.strip_prefix('!')).collect();
+    let lifted: Vec<String> = paths.iter().filter_map(|path| path.strip_prefix('!')).map(shown).collect();
     (!lifted.is_empty()).then(|| format!("may read {}", lifted.join(", ")))
 }
 
@@ -196,7 +214,7 @@ mod tests {
         assert!(of(&["!.env", ".env"]).masks(".env"));
         let patterns = of(&["!**/id_rsa", "keys/id_rsa"]);
         assert!(patterns.masks("keys/id_rsa") && !patterns.masks("tests/id_rsa"));
-        assert_eq!(of(&["!./.env/"]).exact().map(|(path, _)| path).collect::<Vec<_>>(), [".env.local"]);
+        assert_eq!(of(&["!./.env/"]).named().map(|named| named.path).collect::<Vec<_>>(), [".env.local"]);
     }
 
     #[test]
@@ -225,10 +243,21 @@ mod tests {
 
     #[test]
     fn paths_that_are_known_before_they_are_there() {
-        let exact: Vec<_> = of(&["keys/server.pem", ".env.local", "*.key"]).exact().collect();
+        let named = |path: &str, is_default: bool, is_directory: bool| Named {
+            path: path.to_owned(),
+            is_default,
+            is_directory,
+        };
+        let patterns = of(&["keys/server.pem", ".env.local", "*.key", "./vault/", "secrets/**"]);
         assert_eq!(
-            exact,
-            [(".env".to_owned(), true), (".env.local".to_owned(), false), ("keys/server.pem".to_owned(), false)]
+            patterns.named().collect::<Vec<_>>(),
+            [
+                named(".env", true, false),
+                named(".env.local", false, false),
+                named("keys/server.pem", false, false),
+                named("secrets", false, true),
+                named("vault", false, true),
+            ]
         );
     }
 

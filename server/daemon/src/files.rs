@@ -1,7 +1,7 @@
 //! Files of the state directory: whole or not at all, and for the person only.
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io::{self, Read as _, Write as _};
 use std::path::Path;
 
 use serde::{Serialize, de::DeserializeOwned};
@@ -53,6 +53,41 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>> {
         Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(cause) => Err(error::file("read", path, &cause)),
     }
+}
+
+/// Opens a file in a place where an agent may have put something else: what is no file is an error, and nobody waits.
+fn open_file(path: &Path) -> io::Result<fs::File> {
+    let mut options = fs::OpenOptions::new();
+    options.read(true);
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::OpenOptionsExt as _;
+        // A pipe without a writer is opened at once like this, and turned away below.
+        options.custom_flags(rustix::fs::OFlags::NONBLOCK.bits().cast_signed());
+    }
+    let file = options.open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a file")),
+    }
+}
+
+/// Reads a file of a project. One that is larger than `most` bytes is an error.
+pub(crate) fn read_project_file(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let file = open_file(path)?;
+    if file.metadata()?.len() > most {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, format!("it is larger than {most} bytes")));
+    }
+    let mut bytes = Vec::new();
+    file.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The first bytes of a file, at most `most`.
+pub(crate) fn head(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open_file(path)?.take(most).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Reads JSON; `None` when there is no file or it cannot be understood, which is logged.

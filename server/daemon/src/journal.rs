@@ -41,6 +41,9 @@ pub(crate) struct Journal {
     /// What the sandbox was made with before; absent when it is not made anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) request: Option<SandboxConfig>,
+    /// The API that it was made with before, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<String>,
 }
 
 impl Journal {

@@ -4,6 +4,7 @@
 //! labels say what exists, the state directory holds what labels cannot, and a journal holds what is being changed.
 
 mod certificates;
+mod claude_directory;
 mod counted;
 mod creation;
 mod daemon;

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use boxwood_core::egress::{self, policy};
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::egress::EgressRule;
@@ -22,6 +23,9 @@ pub(crate) struct Record {
     pub(crate) session: String,
     /// Flags and editor settings that the container was made with.
     pub(crate) request: SandboxConfig,
+    /// URL of the API that the environment of whoever started it named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) endpoint: Option<String>,
     /// Mount points that were made in the project: path relative to it.
     #[serde(default)]
     pub(crate) placeholders: Vec<String>,
@@ -44,6 +48,15 @@ pub(crate) struct Passing {
 impl Passing {
     fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+}
+
+impl Record {
+    /// What whoever started the sandbox asked for, the way to the API of their environment included.
+    pub(crate) fn asked(&self) -> SandboxConfig {
+        let Some(Ok(endpoint)) = self.endpoint.as_deref().map(egress::endpoint) else { return self.request.clone() };
+        let egress = policy::over(&endpoint.egress, &self.request.egress.clone().unwrap_or_default());
+        SandboxConfig { egress: Some(egress), ..self.request.clone() }
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use crate::egress::Label;
 use crate::hub::Hub;
-use crate::lifecycle::gateway;
+use crate::lifecycle::{gateway, guard};
 
 /// A sandbox's container and what was made of it.
 #[derive(Debug, Clone)]
@@ -36,6 +36,8 @@ struct Table {
     known: HashMap<String, Known>,
     verified: HashMap<String, Verified>,
     outdated: HashMap<String, bool>,
+    /// Paths that guards named when they ended containers.
+    bare: HashMap<String, String>,
     /// What is known of networks, by sandbox id.
     labels: HashMap<String, Label>,
 }
@@ -82,7 +84,8 @@ impl Registry {
             .filter(|verified| verified.started_at == detail.started_at)
             .map(|verified| verified.checks.clone());
         let is_outdated = table.outdated.get(&detail.id).copied().unwrap_or(false);
-        let mut info = describe(&detail, verified.as_deref(), is_outdated);
+        let bare = table.bare.get(&detail.id).map(String::as_str);
+        let mut info = describe(&detail, verified.as_deref(), is_outdated, bare);
         if let Some(label) = table.labels.get(&info.id) {
             labelled(&mut info, label);
         }
@@ -124,10 +127,20 @@ impl Registry {
         self.lock().outdated.insert(container_id.to_owned(), is_outdated);
     }
 
+    /// Takes note of the path for which a guard ended a container.
+    pub(crate) fn bare(&self, container_id: &str, path: Option<String>) {
+        let mut table = self.lock();
+        match path {
+            Some(path) => drop(table.bare.insert(container_id.to_owned(), path)),
+            None => drop(table.bare.remove(container_id)),
+        }
+    }
+
     /// Takes note that a container is gone.
     pub(crate) fn remove(&self, container_id: &str) {
         let mut table = self.lock();
         table.verified.remove(container_id);
+        table.bare.remove(container_id);
         table.outdated.remove(container_id);
         let Some(known) = table.known.remove(container_id) else { return };
         let is_replaced = table.known.values().any(|other| other.info.id == known.info.id);
@@ -235,7 +248,12 @@ fn is_current(known: &Known) -> bool {
 }
 
 /// A container in the contract's terms.
-fn describe(detail: &ContainerDetail, verified: Option<&[HealthCheck]>, is_outdated: bool) -> SandboxInfo {
+fn describe(
+    detail: &ContainerDetail,
+    verified: Option<&[HealthCheck]>,
+    is_outdated: bool,
+    bare: Option<&str>,
+) -> SandboxInfo {
     let label = |key: &str| detail.labels.get(key).cloned().unwrap_or_default();
     let state = match detail.state {
         ContainerState::Created => SandboxState::Creating,
@@ -269,6 +287,7 @@ fn describe(detail: &ContainerDetail, verified: Option<&[HealthCheck]>, is_outda
         .filter(|_| !matches!(state, SandboxState::Running | SandboxState::Creating | SandboxState::Paused));
     let why = match state {
         SandboxState::Failed if detail.is_oom_killed => Some("it ran out of memory".to_owned()),
+        SandboxState::Failed if guard::has_ended(detail) => Some(guard::words(bare)),
         SandboxState::Failed if !detail.error.is_empty() => Some(detail.error.clone()),
         SandboxState::Failed => exit_code.map(|code| match code {
             137 => "it was killed".to_owned(),
@@ -286,6 +305,7 @@ fn describe(detail: &ContainerDetail, verified: Option<&[HealthCheck]>, is_outda
         health,
         detail: why,
         lifetime: if label(labels::LIFETIME) == "ephemeral" { Lifetime::Ephemeral } else { Lifetime::Persistent },
+        network: gateway::network_of(&detail.labels),
         enforcement: Enforcement::Off,
         // Until its gateway is talked to; then the label says what is so.
         alarm: (state == SandboxState::Running && gateway::is_used(&detail.labels))

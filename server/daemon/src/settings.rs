@@ -13,6 +13,9 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use crate::error::{self, Result};
 use crate::files;
 
+/// Most bytes of a Dockerfile.
+pub(crate) const LARGEST_DOCKERFILE: u64 = 1 << 20;
+
 /// A project's settings and what decides whether they may be used.
 #[derive(Debug, Clone)]
 pub(crate) struct Settings {
@@ -45,7 +48,10 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
     }
     let resolved = config::resolve(&effective).map_err(|cause| blame(paths, &file, &sources, &cause))?;
     let widens = config::widens(&own);
-    let content_hash = there.is_some().then(|| approval_hash(project, &file, &plain_file, &own));
+    let content_hash = match there {
+        Some(_) => Some(approval_hash(project, &file, &plain_file, &own)?),
+        None => None,
+    };
     let is_approved = widens.is_empty()
         || content_hash.as_ref().is_some_and(|hash| approvals(paths).contains(&approval(project, hash)));
     Ok(Settings {
@@ -88,7 +94,8 @@ impl Settings {
             ImageSource::Variant(variant) => format!("{} {}", variant.as_str(), agent_hash()),
             ImageSource::Reference(reference) => reference.clone(),
             ImageSource::Dockerfile(path) => {
-                let text = std::fs::read(Path::new(&self.report.project).join(path)).unwrap_or_default();
+                let path = Path::new(&self.report.project).join(path);
+                let text = files::read_project_file(&path, LARGEST_DOCKERFILE).unwrap_or_default();
                 content_hash([text.as_slice()])
             }
         }
@@ -122,12 +129,23 @@ fn approval(project: &str, hash: &str) -> String {
 
 /// Hash of everything in the project that an approval is about. Projects without the plain file keep the hash that they
 /// had before there was such a file.
-fn approval_hash(project: &str, file: &Path, plain: &Path, own: &SandboxConfig) -> String {
+fn approval_hash(project: &str, file: &Path, plain: &Path, own: &SandboxConfig) -> Result<String> {
     let dockerfile = own.dockerfile.as_ref().map(|path| Path::new(project).join(path));
-    let mut texts = vec![std::fs::read(file).unwrap_or_default()];
-    texts.push(dockerfile.and_then(|path| std::fs::read(path).ok()).unwrap_or_default());
-    texts.extend(std::fs::read(plain).ok());
-    content_hash(texts.iter().map(Vec::as_slice))
+    let mut texts = vec![text_of(file, config::MAX_FILE_BYTES)?.unwrap_or_default()];
+    texts.push(dockerfile.map_or(Ok(None), |path| text_of(&path, LARGEST_DOCKERFILE))?.unwrap_or_default());
+    texts.extend(text_of(plain, config::MAX_FILE_BYTES)?);
+    Ok(content_hash(texts.iter().map(Vec::as_slice)))
+}
+
+/// A file of a project; `None` when there is none.
+fn text_of(path: &Path, most: u64) -> Result<Option<Vec<u8>>> {
+    use std::io::ErrorKind::{FileTooLarge, InvalidInput, NotADirectory, NotFound};
+    match files::read_project_file(path, most) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(cause) if matches!(cause.kind(), NotFound | NotADirectory) => Ok(None),
+        Err(cause) if matches!(cause.kind(), FileTooLarge | InvalidInput) => Err(invalid(path, &cause.to_string())),
+        Err(cause) => Err(error::file("read", path, &cause)),
+    }
 }
 
 fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
@@ -137,17 +155,8 @@ fn layer(path: &Path) -> Result<Option<SandboxConfig>> {
 type Parse = fn(&str) -> std::result::Result<SandboxConfig, ConfigError>;
 
 fn read_as(path: &Path, parse: Parse) -> Result<Option<SandboxConfig>> {
-    let length = match std::fs::metadata(path) {
-        Ok(metadata) => metadata.len(),
-        Err(cause) if matches!(cause.kind(), std::io::ErrorKind::NotFound | std::io::ErrorKind::NotADirectory) => {
-            return Ok(None);
-        }
-        Err(cause) => return Err(error::file("read", path, &cause)),
-    };
-    if length > config::MAX_FILE_BYTES {
-        return Err(invalid(path, &format!("it is larger than {} bytes", config::MAX_FILE_BYTES)));
-    }
-    let Some(text) = files::read(path)? else { return Ok(None) };
+    let Some(bytes) = text_of(path, config::MAX_FILE_BYTES)? else { return Ok(None) };
+    let text = String::from_utf8_lossy(&bytes);
     parse(&text).map(Some).map_err(|cause| invalid(path, &cause.to_string()))
 }
 
@@ -217,6 +226,18 @@ mod tests {
         assert_eq!(after.effective.masked_paths, Some(vec![".env".to_owned()]));
         approve(&paths, &path, &after.content_hash.expect("a hash")).expect("approved");
         assert!(load().is_approved);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn nobody_waits_for_a_pipe_that_took_the_place_of_a_file() {
+        let (directory, paths) = project(r#"{"dockerfile": "Dockerfile"}"#);
+        let path = directory.path().join("p").to_string_lossy().into_owned();
+        let pipe = directory.path().join("p/Dockerfile");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        let problem = load(&paths, &path, &SandboxConfig::default()).expect_err("a pipe");
+        assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+        assert!(problem.causes.iter().any(|cause| cause.contains("not a file")), "{problem:?}");
     }
 
     #[test]

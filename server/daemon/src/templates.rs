@@ -11,7 +11,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::materials::package;
-use crate::project;
+use crate::{files, project};
 
 /// Largest existing file that is compared, bytes.
 const LARGEST: u64 = 4 << 20;
@@ -28,9 +28,12 @@ pub(crate) fn insert(daemon: &Daemon, params: &TemplateInsertParams) -> Result<T
         refuse_links(root, &file.path)?;
     }
     let existing = |path: &str| {
-        let path = root.join(path);
-        let is_small = path.metadata().is_ok_and(|metadata| metadata.len() <= LARGEST);
-        if is_small { fs::read(path).ok() } else { path.exists().then(Vec::new) }
+        match files::read_project_file(&root.join(path), LARGEST) {
+            Ok(contents) => Some(contents),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => None,
+            // It is there, and is not what would be written.
+            Err(_) => Some(Vec::new()),
+        }
     };
     let absolute = |path: &str| root.join(path).to_string_lossy().into_owned();
     let mut result = TemplateInsertResult { open: absolute(&main), ..TemplateInsertResult::default() };

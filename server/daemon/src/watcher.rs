@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use boxwood_core::labels;
-use boxwood_engine::{Engine, EngineError, EngineEvent};
+use boxwood_engine::{ContainerDetail, Engine, EngineError, EngineEvent};
 use boxwood_protocol::config::Lifetime;
 use boxwood_protocol::sandbox::{Health, SandboxState};
 use futures::StreamExt as _;
 
 use crate::daemon::Daemon;
-use crate::lifecycle::{gateway, reconcile, verify};
+use crate::lifecycle::{gateway, guard, reconcile, verify};
 use crate::{error, repair};
 
 /// Follows the engine until the daemon leaves.
@@ -55,9 +55,11 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), Eng
         }
         match engine.inspect_container(&event.container_id).await {
             Ok(detail) => {
+                // One that the guard ended stays, with the reason, until the person has looked.
+                let is_bare = explain(daemon, engine.as_ref(), &detail).await;
                 let info = daemon.registry.update(detail);
                 let has_ended = matches!(info.state, SandboxState::Stopped | SandboxState::Failed);
-                if event.action == "die" && has_ended && info.lifetime == Lifetime::Ephemeral {
+                if event.action == "die" && has_ended && !is_bare && info.lifetime == Lifetime::Ephemeral {
                     daemon.remove_ended(&info);
                 }
             }
@@ -66,6 +68,21 @@ async fn follow(daemon: &Arc<Daemon>, engine: Arc<dyn Engine>) -> Result<(), Eng
         }
     }
     Err(EngineError::Broken("its events ended".to_owned()))
+}
+
+/// Takes note of why a guard ended a container; whether one did.
+async fn explain(daemon: &Daemon, engine: &dyn Engine, detail: &ContainerDetail) -> bool {
+    let is_bare = guard::has_ended(detail);
+    if is_bare {
+        let path = guard::path(engine, detail).await;
+        tracing::error!(
+            container = detail.name,
+            path,
+            "what protected or masked it was taken away, the sandbox was ended"
+        );
+        daemon.registry.bare(&detail.id, path);
+    }
+    is_bare
 }
 
 /// Sandboxes and gateways live and end together, also when nobody asked.
@@ -102,6 +119,7 @@ pub(crate) async fn look(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, filter:
                 let is_outdated = daemon.is_outdated(&detail);
                 daemon.registry.outdated(&detail.id, is_outdated);
                 let has_gateway = gateway::is_used(&detail.labels);
+                explain(daemon, engine.as_ref(), &detail).await;
                 let info = daemon.registry.update(detail);
                 if has_gateway {
                     reconcile::soon(daemon, &info.id);

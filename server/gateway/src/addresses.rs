@@ -7,8 +7,10 @@
 use std::collections::HashMap;
 use std::net::Ipv4Addr;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
+
+use crate::state::lock;
 
 /// The first 16 addresses of the network are the gateway's, the sandbox's, and in reserve.
 const RESERVED_BITS: u8 = 4;
@@ -118,7 +120,7 @@ impl Addresses {
     /// The address of a name in its normal form; it gets one if it has none. `None` when all are in use.
     #[must_use]
     pub fn of_name(&self, name: &str, now: Instant) -> Option<Ipv4Addr> {
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         let slot = match table.by_name.get(name) {
             Some(slot) => *slot,
             None => table.take(name, now)?,
@@ -133,14 +135,14 @@ impl Addresses {
     #[must_use]
     pub fn name_of(&self, address: Ipv4Addr) -> Option<Arc<str>> {
         let slot = self.slot(address)?;
-        self.lock().slots[slot].as_ref().map(|slot| Arc::clone(&slot.name))
+        lock(&self.table).slots[slot].as_ref().map(|slot| Arc::clone(&slot.name))
     }
 
     /// The name that an address stands for, and keeps standing for until what is returned is dropped.
     #[must_use]
     pub fn hold(&self, address: Ipv4Addr, now: Instant) -> Option<Held> {
         let index = self.slot(address)?;
-        let mut table = self.lock();
+        let mut table = lock(&self.table);
         let slot = table.slots[index].as_mut()?;
         slot.flows += 1;
         slot.used = now;
@@ -149,10 +151,6 @@ impl Addresses {
 
     fn slot(&self, address: Ipv4Addr) -> Option<usize> {
         self.subnet.is_own(address).then(|| self.subnet.slot(address))
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, Table> {
-        lock(&self.table)
     }
 }
 
@@ -176,11 +174,6 @@ impl Table {
         let slots = self.slots.iter().enumerate().filter_map(|(index, slot)| Some((index, slot.as_ref()?)));
         slots.filter(|(_, slot)| may_go(slot)).min_by_key(|(_, slot)| slot.used).map(|(index, _)| index)
     }
-}
-
-/// The table is whole after every statement, so a panic elsewhere leaves nothing half done.
-fn lock(table: &Mutex<Table>) -> std::sync::MutexGuard<'_, Table> {
-    table.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// FNV-1a: the same in every build, unlike the standard library's. Whom it favours does not matter.

@@ -7,10 +7,11 @@ use crate::state::Place;
 
 /// How to call the program.
 pub const USAGE: &str = "\
-usage: boxwood-gateway run --subnet BLOCK --address ADDRESS
+usage: boxwood-gateway run --subnet BLOCK --address ADDRESS [--redirected PORT]
 
-  --subnet    the sandbox's network, for example 198.18.4.0/22
-  --address   the gateway's address in it, for example 198.18.4.2
+  --subnet      the sandbox's network, for example 198.18.4.0/22
+  --address     the gateway's address in it, for example 198.18.4.2
+  --redirected  port to which the kernel's rules send connections to all other addresses
 
 It takes its policy on standard input and refuses everything until it has one.";
 
@@ -54,18 +55,22 @@ pub fn read(arguments: impl IntoIterator<Item = String>) -> Result<Command, Args
         Some("--version" | "-V") => return Ok(Command::Version),
         _ => return Err(ArgsError::Command),
     }
-    let (mut subnet, mut address) = (None, None);
+    let (mut subnet, mut address, mut redirected) = (None, None, None);
     while let Some(option) = arguments.next() {
         match option.as_str() {
             "--subnet" => subnet = arguments.next().and_then(|text| text.parse::<Subnet>().ok()),
             "--address" => address = arguments.next().and_then(|text| text.parse::<Ipv4Addr>().ok()),
+            "--redirected" => match arguments.next().and_then(|text| text.parse().ok()) {
+                None | Some(0) => return Err(ArgsError::Value("--redirected", "a port")),
+                port => redirected = port,
+            },
             _ => return Err(ArgsError::Unknown(option)),
         }
     }
     let subnet = subnet.ok_or(ArgsError::Value("--subnet", "a block such as 198.18.4.0/22"))?;
     let address = address.ok_or(ArgsError::Value("--address", "an IPv4 address"))?;
     let is_reserved = subnet.contains(address) && !subnet.is_own(address) && !address.is_broadcast();
-    if is_reserved { Ok(Command::Run(Place { subnet, address })) } else { Err(ArgsError::Place) }
+    if is_reserved { Ok(Command::Run(Place { subnet, address, redirected })) } else { Err(ArgsError::Place) }
 }
 
 #[cfg(test)]
@@ -81,7 +86,11 @@ mod tests {
         let Ok(Command::Run(place)) = check("run --subnet 198.18.4.0/22 --address 198.18.4.2") else {
             panic!("a place")
         };
-        assert_eq!(place.address, Ipv4Addr::new(198, 18, 4, 2));
+        assert_eq!((place.address, place.redirected), (Ipv4Addr::new(198, 18, 4, 2), None));
+        let Ok(Command::Run(place)) = check("run --redirected 3129 --subnet 198.18.4.0/22 --address 198.18.4.2") else {
+            panic!("a place")
+        };
+        assert_eq!(place.redirected, Some(3129));
         for (line, expected) in [
             ("", ArgsError::Command),
             ("walk", ArgsError::Command),
@@ -89,6 +98,8 @@ mod tests {
             ("run --subnet 198.18.4.0/22", ArgsError::Value("--address", "an IPv4 address")),
             ("run --subnet 198.18.4.0/22 --address 198.18.4.99", ArgsError::Place),
             ("run --subnet 198.18.4.0/22 --address 10.0.0.1", ArgsError::Place),
+            ("run --redirected 0", ArgsError::Value("--redirected", "a port")),
+            ("run --redirected 65536", ArgsError::Value("--redirected", "a port")),
             ("run --port 1", ArgsError::Unknown("--port".into())),
         ] {
             assert_eq!(check(line).map(|_| ()), Err(expected), "{line}");

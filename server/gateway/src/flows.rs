@@ -8,11 +8,15 @@ use std::sync::{Arc, Mutex};
 
 use boxwood_core::egress::{Host, Judged, Query, Requests};
 use boxwood_protocol::egress::{EgressAction, EgressVia};
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::addresses::Held;
 use crate::log::Entry;
 use crate::state::{State, Wanted, lock};
+
+/// How many connections end until it is worth looking for memory that they left behind.
+const MANY: usize = 64;
 
 /// One connection of the sandbox: what the person let it reach while it waited, what it sent, and the token that ends
 /// it. Clones are the same.
@@ -125,6 +129,9 @@ pub struct Flows {
     entries: Mutex<HashMap<u64, Arc<FlowEntry>>>,
     next: AtomicU64,
     connections: AtomicUsize,
+    /// Most connections since [`Flows::begin_burst`].
+    peak: AtomicUsize,
+    ebbed: Notify,
 }
 
 impl Flows {
@@ -146,8 +153,19 @@ impl Flows {
         if self.connections() >= most as usize {
             return None;
         }
-        self.connections.fetch_add(1, Ordering::Relaxed);
+        let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        self.peak.fetch_max(connections, Ordering::Relaxed);
         Some(Entered(Arc::clone(self)))
+    }
+
+    /// Waits until many connections have ended.
+    pub async fn ebbed(&self) {
+        self.ebbed.notified().await;
+    }
+
+    /// Forgets how many there were: from now on only those count that are there.
+    pub fn begin_burst(&self) {
+        self.peak.store(self.connections(), Ordering::Relaxed);
     }
 }
 
@@ -157,7 +175,10 @@ pub struct Entered(Arc<Flows>);
 
 impl Drop for Entered {
     fn drop(&mut self) {
-        self.0.connections.fetch_sub(1, Ordering::Relaxed);
+        let left = self.0.connections.fetch_sub(1, Ordering::Relaxed) - 1;
+        if self.0.peak.load(Ordering::Relaxed).saturating_sub(left) >= MANY {
+            self.0.ebbed.notify_one();
+        }
     }
 }
 
@@ -236,11 +257,18 @@ impl Flow {
         &self.state
     }
 
+    /// Has the log say that it was allowed and did not get there, and why.
+    pub fn leads_nowhere(&self, reason: &'static str) {
+        if let Some(serial) = self.serial {
+            self.state.log.failed(serial, reason);
+        }
+    }
+
     /// Logs that it is refused because it sent too much.
     pub fn refuse_upload(&self) {
         let mut entry = Entry::of(self.host(), self.port(), self.entry.via, EgressAction::Deny, &self.judged);
         entry.reason = Some("upload-limit");
-        self.state.record(entry);
+        self.state.record(entry, None);
     }
 
     /// Where it leads, when its host is a name.

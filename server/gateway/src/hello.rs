@@ -16,7 +16,6 @@ const HANDSHAKE_HEADER: usize = 4;
 const CONTENT_HANDSHAKE: u8 = 22;
 const CLIENT_HELLO: u8 = 1;
 const EXTENSION_SERVER_NAME: u16 = 0;
-const EXTENSION_ALPN: u16 = 16;
 /// Encrypted client hello, its inner part, and the draft before it that encrypted the name alone.
 const EXTENSIONS_ENCRYPTED: [u16; 3] = [0xfe0d, 0xfd00, 0xffce];
 
@@ -25,8 +24,6 @@ const EXTENSIONS_ENCRYPTED: [u16; 3] = [0xfe0d, 0xfd00, 0xffce];
 pub struct Hello {
     /// The name, in its normal form: never an address.
     pub name: Option<Host>,
-    /// Protocols that the client would speak inside, the preferred one first.
-    pub alpn: Vec<Vec<u8>>,
     /// Whether it hides another message, and so another name, or pretends to.
     pub is_encrypted: bool,
 }
@@ -72,7 +69,7 @@ pub fn read(bytes: &[u8]) -> Result<Option<Hello>, HelloError> {
     if suites.is_empty() || suites.len() % 2 != 0 || reader.vector8()?.is_empty() {
         return Err(HelloError::Malformed);
     }
-    let mut hello = Hello { name: None, alpn: Vec::new(), is_encrypted: false };
+    let mut hello = Hello { name: None, is_encrypted: false };
     if !reader.0.is_empty() {
         let extensions = reader.vector16()?;
         reader.end()?;
@@ -152,7 +149,6 @@ fn read_extensions(bytes: &[u8], hello: &mut Hello) -> Result<(), HelloError> {
         }
         match kind {
             EXTENSION_SERVER_NAME => hello.name = Some(server_name(content)?),
-            EXTENSION_ALPN => hello.alpn = protocols(content)?,
             kind if EXTENSIONS_ENCRYPTED.contains(&kind) => hello.is_encrypted = true,
             _ => {}
         }
@@ -176,21 +172,6 @@ fn server_name(content: &[u8]) -> Result<Host, HelloError> {
     let host = Host::parse(text).map_err(|_| HelloError::Name)?;
     // The server sees these bytes, not our normal form of them: only their case may differ.
     if host.name().is_some_and(|name| name.eq_ignore_ascii_case(text)) { Ok(host) } else { Err(HelloError::Name) }
-}
-
-fn protocols(content: &[u8]) -> Result<Vec<Vec<u8>>, HelloError> {
-    let mut outer = Reader(content);
-    let mut list = Reader(outer.vector16()?);
-    outer.end()?;
-    let mut protocols = Vec::new();
-    while !list.0.is_empty() {
-        let protocol = list.vector8()?;
-        if protocol.is_empty() {
-            return Err(HelloError::Malformed);
-        }
-        protocols.push(protocol.to_vec());
-    }
-    if protocols.is_empty() { Err(HelloError::Malformed) } else { Ok(protocols) }
 }
 
 /// What is left to read.

@@ -44,7 +44,7 @@ fn hello(extensions: &[Vec<u8>]) -> Vec<u8> {
 }
 
 fn ordinary() -> Vec<u8> {
-    hello(&[extension(43, &[2, 3, 4]), named("Example.com"), extension(EXTENSION_ALPN, b"\0\x0c\x02h2\x08http/1.1")])
+    hello(&[extension(43, &[2, 3, 4]), named("Example.com"), extension(16, b"\0\x0c\x02h2\x08http/1.1")])
 }
 
 fn host(name: &str) -> Option<Host> {
@@ -52,9 +52,8 @@ fn host(name: &str) -> Option<Host> {
 }
 
 #[test]
-fn name_and_protocols_are_read() {
-    let expected =
-        Hello { name: host("example.com"), alpn: vec![b"h2".to_vec(), b"http/1.1".to_vec()], is_encrypted: false };
+fn the_name_is_read() {
+    let expected = Hello { name: host("example.com"), is_encrypted: false };
     assert_eq!(read(&ordinary()), Ok(Some(expected)));
 }
 
@@ -83,7 +82,7 @@ fn cuts_into_records_do_not_matter() {
 
 #[test]
 fn a_message_without_name_or_extensions_is_one() {
-    let nothing = Hello { name: None, alpn: vec![], is_encrypted: false };
+    let nothing = Hello { name: None, is_encrypted: false };
     assert_eq!(read(&hello(&[])), Ok(Some(nothing.clone())));
     let mut body = vec![3, 1];
     body.extend_from_slice(&[7; 32]);
@@ -145,7 +144,6 @@ fn lengths_that_do_not_add_up_are_refused() {
     assert_eq!(read(&record(&wrap(&[&message[4..], &[0]].concat()))), Err(HelloError::Malformed));
     assert_eq!(read(&record(&wrap(&message[4..message.len() - 1]))), Err(HelloError::Malformed));
     assert_eq!(read(&hello(&[vec![0]])), Err(HelloError::Malformed));
-    assert_eq!(read(&hello(&[extension(EXTENSION_ALPN, b"\0\x01\0")])), Err(HelloError::Malformed));
     assert_eq!(read(&hello(&[extension(EXTENSION_SERVER_NAME, b"\0\x02\0\0\0")])), Err(HelloError::Malformed));
     assert_eq!(read(&[CONTENT_HANDSHAKE, 3, 1, 0, 0]), Err(HelloError::Malformed));
     assert_eq!(read(&record(&[2, 0, 0, 0])), Err(HelloError::Malformed));

@@ -23,6 +23,7 @@ pub mod io;
 pub mod limits;
 pub mod listen;
 pub mod log;
+pub mod memory;
 pub mod mitm;
 pub mod netlink;
 pub mod opaque;

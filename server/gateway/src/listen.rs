@@ -11,12 +11,12 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
-use crate::dial::tune;
+use crate::dial::{DialError, dial_ahead, tune};
 use crate::flows::Client;
 use crate::socks::{self, Reply};
 use crate::splice::reset;
 use crate::state::{Count, State, Wanted, lock};
-use crate::tunnel::{self, Arrival};
+use crate::tunnel::{self, Arrival, gone};
 use crate::{sniff, web};
 
 /// Ports that are always listened on.
@@ -40,7 +40,8 @@ pub async fn run(state: Arc<State>) {
     let mut listeners: BTreeMap<u16, AbortHandle> = BTreeMap::new();
     loop {
         let named = changes.borrow_and_update().as_ref().map(|in_force| in_force.policy.ports()).unwrap_or_default();
-        let mut ports: Vec<u16> = [HTTP_PROXY, SOCKS_PROXY].into_iter().chain(ALWAYS).chain(named).collect();
+        let proxies = [HTTP_PROXY, SOCKS_PROXY].into_iter().chain(state.place.redirected);
+        let mut ports: Vec<u16> = proxies.chain(ALWAYS).chain(named).collect();
         ports.retain(|port| *port != DNS);
         // The usual ones stand first and stay.
         ports.truncate(PORTS);
@@ -93,8 +94,19 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr, port: u16
     if !subnet.contains(from) || !subnet.contains(to) {
         return reset(&stream);
     }
-    let held = state.addresses.hold(to, std::time::Instant::now());
-    let host = held.as_ref().and_then(|held| Host::parse(held.name()).ok());
+    let is_main = to == state.place.address;
+    let redirected = (is_main && state.place.redirected == Some(port)).then(|| state.outside.sent_to(&stream));
+    let (host, held, port, is_main) = match redirected {
+        None => {
+            let held = state.addresses.hold(to, std::time::Instant::now());
+            (held.as_ref().and_then(|held| Host::parse(held.name()).ok()), held, port, is_main)
+        }
+        Some(Ok(sent_to)) if !subnet.contains(*sent_to.ip()) => {
+            (Some(Host::of_address(IpAddr::V4(*sent_to.ip()))), None, sent_to.port(), false)
+        }
+        // Made to this very port, by nobody's rules.
+        Some(_) => return reset(&stream),
+    };
     let refuse = |reason| {
         let text = host.as_ref().map_or_else(|| to.to_string(), Host::to_string);
         state.refuse_text(&text, port, EgressVia::Address, reason);
@@ -110,9 +122,8 @@ async fn serve(state: Arc<State>, stream: TcpStream, peer: SocketAddr, port: u16
         Some(wait) => tokio::time::sleep(wait).await,
     }
     tune(&stream);
-    let is_main = to == state.place.address;
     let client = Client::new(entered, held);
-    let arrival = Arrival { state, client, stream, head: Vec::new(), port, host, proxy: None };
+    let arrival = Arrival { state, client, stream, head: Vec::new(), dialled: None, port, host, proxy: None };
     match port {
         HTTP_PROXY if is_main => Box::pin(web::serve_proxy(arrival)).await,
         SOCKS_PROXY if is_main => Box::pin(serve_socks(arrival)).await,
@@ -130,7 +141,7 @@ pub fn named(state: &State, host: Host) -> Host {
     name.and_then(|name| Host::parse(&name).ok()).unwrap_or(host)
 }
 
-/// Speaks SOCKS with a client, then serves the connection as if it had been made directly.
+/// Speaks SOCKS with a client, and when the host has been reached serves the connection as if it had been made directly.
 async fn serve_socks(mut arrival: Arrival) {
     let target = match timeout(sniff::PATIENCE, socks::accept(&mut arrival.stream)).await {
         Ok(Ok(target)) => target,
@@ -155,17 +166,22 @@ async fn serve_socks(mut arrival: Arrival) {
         }
         None => return,
     };
-    if socks::reply(&mut arrival.stream, Reply::Connected).await.is_err() {
-        return;
-    }
+    let dialled = tokio::select! {
+        biased;
+        dialled = dial_ahead(&flow, &wanted) => dialled,
+        () = gone(&arrival.stream) => return,
+    };
+    let reply = match &dialled {
+        Ok(_) => Reply::Connected,
+        Err(DialError::Refused(_) | DialError::Cut) => Reply::NotAllowed,
+        Err(error) if error.is_refusal() => Reply::Refused,
+        Err(_) => Reply::Unreachable,
+    };
+    let Ok(()) = socks::reply(&mut arrival.stream, reply).await else { return };
+    let Ok(dialled) = dialled else { return };
+    arrival.dialled = dialled;
     arrival.proxy = flow.serial().map(|serial| (EgressVia::Socks, serial));
     arrival.port = target.port;
     arrival.host = Some(host);
-    let token = flow.token().clone();
-    tokio::select! {
-        biased;
-        () = tunnel::serve(arrival) => {}
-        // Before the connection has a flow of its own; afterwards that one ends it the same way.
-        () = token.cancelled() => {}
-    }
+    tunnel::serve_within(&flow, arrival).await;
 }

@@ -1,6 +1,6 @@
 //! Decisions: the last ones, and which of them are told. The first of its kind is told at once; the same again within a
 //! second only raises the count of one that is told when the second is over. When connections end, what let them pass is
-//! told again under its number, with the bytes they moved.
+//! told again under its number, with the bytes they moved or why they did not get there.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Mutex;
@@ -106,8 +106,9 @@ pub struct Log {
 }
 
 impl Log {
-    /// Adds a decision and returns its number.
-    pub fn add(&self, entry: Entry, outbox: &Outbox, now: Instant) -> u64 {
+    /// Adds a decision and returns its number; `None` when it is no decision of its own: the same name asked for again
+    /// within a second is the same question, for the other kind of address or because an answer got lost.
+    pub fn add(&self, entry: Entry, outbox: &Outbox, now: Instant) -> Option<u64> {
         let mut inner = lock(&self.inner);
         let kind = Kind { host: entry.host.clone(), port: entry.port, via: entry.via, action: entry.action };
         if inner.windows.len() >= KINDS && !inner.windows.contains_key(&kind) {
@@ -116,6 +117,7 @@ impl Log {
         let is_full = inner.windows.len() >= KINDS;
         let Inner { serial, recent, windows, .. } = &mut *inner;
         match windows.get_mut(&kind) {
+            Some(window) if window.until > now && entry.via == EgressVia::Dns => return None,
             Some(window) if window.until > now => {
                 if let Some(counting) = &mut window.counting {
                     counting.count += 1;
@@ -123,7 +125,7 @@ impl Log {
                     if let Some(kept) = recent.iter_mut().rev().find(|kept| kept.serial == number) {
                         kept.count = counting.count;
                     }
-                    return number;
+                    return Some(number);
                 }
                 *serial += 1;
                 let decision = decision(entry, *serial);
@@ -144,21 +146,36 @@ impl Log {
                 }
             }
         }
-        *serial
+        Some(*serial)
     }
 
     /// Adds what a connection moved to the decision that let it pass, if that is still kept.
     pub fn moved(&self, serial: u64, up: u64, down: u64) {
+        if up + down == 0 {
+            return;
+        }
+        self.amend(serial, |decision| {
+            decision.bytes_up += up;
+            decision.bytes_down += down;
+        });
+    }
+
+    /// Adds why a connection that was let pass did not get where it was let to.
+    pub fn failed(&self, serial: u64, reason: &str) {
+        self.amend(serial, |decision| decision.reason = Some(reason.to_owned()));
+    }
+
+    /// Changes a decision that is still kept, and has it told again.
+    fn amend(&self, serial: u64, change: impl Fn(&mut EgressDecision)) {
         let mut inner = lock(&self.inner);
         let Inner { recent, windows, .. } = &mut *inner;
         let kept = recent.iter_mut().rev().find(|kept| kept.serial == serial);
         let is_kept = kept.is_some();
         let counting = windows.values_mut().filter_map(|window| window.counting.as_mut());
         for decision in kept.into_iter().chain(counting.filter(|counting| counting.serial == serial)) {
-            decision.bytes_up += up;
-            decision.bytes_down += down;
+            change(decision);
         }
-        if is_kept && up + down > 0 {
+        if is_kept {
             inner.moved.insert(serial);
             if inner.moved_at.is_none() {
                 inner.moved_at = Some(Instant::now() + WINDOW);
@@ -286,7 +303,7 @@ mod tests {
     #[test]
     fn bytes_are_added_to_the_decision_and_hosts_are_printable() {
         let (log, outbox) = (Log::default(), Outbox::default());
-        let serial = log.add(entry("a\u{1b}[31m\nb"), &outbox, Instant::now());
+        let serial = log.add(entry("a\u{1b}[31m\nb"), &outbox, Instant::now()).expect("a decision");
         log.moved(serial, 3, 4);
         log.moved(serial, 1, 1);
         let recent = log.recent();

@@ -15,6 +15,7 @@ use crate::state::{Count, Wanted};
 use crate::tls::farewell;
 use crate::tunnel::Arrival;
 use crate::web;
+use crate::web::target::Place;
 
 /// Serves a connection to its end.
 pub async fn serve(mut arrival: Arrival, host: Host) {
@@ -43,14 +44,15 @@ pub async fn serve(mut arrival: Arrival, host: Host) {
             return farewell(&mut arrival.stream).await;
         }
     };
-    let Arrival { state, client, stream, head, port, .. } = arrival;
+    let Arrival { state, client, stream, head, port, dialled, .. } = arrival;
+    let place = Place::Opened { host, port };
     let token = client.token().clone();
     let accepting = timeout(PATIENCE, TlsAcceptor::from(config).accept(Ahead::new(head, stream)).into_fallible());
     tokio::select! {
         biased;
         () = token.cancelled() => {}
         accepted = accepting => match accepted {
-            Ok(Ok(opened)) => Box::pin(web::serve_opened(state, client, opened, host, port)).await,
+            Ok(Ok(opened)) => Box::pin(web::serve(state, client, opened, place, dialled)).await,
             // A client that does not believe our certificate says so and leaves.
             Ok(Err((_, ahead))) => reset(&ahead.into_parts().1),
             Err(_) => {}

@@ -86,11 +86,7 @@ fn acknowledged(answer: &[u8], sequence: u32) -> io::Result<()> {
 /// # Errors
 /// When the kernel does not say.
 pub fn is_forwarding() -> io::Result<bool> {
-    let mut text = [0; 8];
-    let file =
-        rustix::fs::open("/proc/sys/net/ipv4/ip_forward", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?;
-    let length = rustix::io::read(&file, &mut text)?;
-    Ok(text[..length].trim_ascii() != b"0")
+    Ok(std::fs::read_to_string("/proc/sys/net/ipv4/ip_forward")?.trim() != "0")
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use boxwood_protocol::egress::EgressVia;
 use tokio::net::TcpStream;
 
-use crate::dial::dial;
+use crate::dial::{Dialled, dial};
 use crate::sniff::{self, First, WEB};
 use crate::splice::{reset, splice};
 use crate::tunnel::{self, Arrival};
@@ -24,16 +24,18 @@ async fn pass(mut arrival: Arrival) {
     if WEB.contains(&arrival.port) {
         return refuse(&arrival, "unknown-protocol");
     }
+    let dialled = arrival.dialled.take();
     let wanted = arrival.wanted(&host, EgressVia::Address);
     let Some(Ok(flow)) = arrival.judge(&wanted).await else { return reset(&arrival.stream) };
-    let Ok(mut upstream) = dial(&flow, &wanted).await else { return reset(&arrival.stream) };
+    let Ok(mut upstream) = dial(&flow, &wanted, dialled).await else { return reset(&arrival.stream) };
     if let Some(first) = client_first(&mut arrival, &upstream).await {
-        drop((flow, upstream));
+        arrival.dialled = Dialled::new(&flow, upstream);
+        drop(flow);
         return tunnel::serve_as(arrival, first).await;
     }
     let head = std::mem::take(&mut arrival.head);
     // However it ended, both sides know.
-    let _ = splice(&flow, &mut arrival.stream, &mut upstream, &head).await;
+    let _ = splice(&flow, &arrival.stream, &mut upstream, &head).await;
 }
 
 /// When a client has said nothing, waits for who speaks first. That a client was silent for a while does not make its

@@ -1,11 +1,12 @@
 //! The gateway's sockets and where names lead: all that tests put something else in for.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::pin::Pin;
 
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::LookupIpStrategy;
+use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 
 /// What a lookup will give.
@@ -17,6 +18,11 @@ pub trait Outside: Send + Sync {
     fn listen_at(&self, port: u16) -> SocketAddr;
     /// Where a connection to an address really goes, after the address was judged.
     fn connect_to(&self, address: SocketAddr) -> SocketAddr;
+    /// Where the client sent a connection that the kernel brought here instead.
+    ///
+    /// # Errors
+    /// When the kernel knows nothing of it.
+    fn sent_to(&self, stream: &TcpStream) -> io::Result<SocketAddrV4>;
     /// The addresses of a name.
     fn look_up<'a>(&'a self, name: &'a str) -> Looking<'a>;
 }
@@ -37,6 +43,10 @@ impl Outside for Real {
         address
     }
 
+    fn sent_to(&self, stream: &TcpStream) -> io::Result<SocketAddrV4> {
+        Ok(rustix::net::sockopt::ip_original_dst(stream)?)
+    }
+
     fn look_up<'a>(&'a self, name: &'a str) -> Looking<'a> {
         Box::pin(async move {
             let resolver = self
@@ -49,8 +59,11 @@ impl Outside for Real {
                 })
                 .await?;
             // With the dot, so that no search domain is appended.
-            let found = resolver.lookup_ip(format!("{name}.")).await.map_err(io::Error::other)?;
-            Ok(found.iter().collect())
+            match resolver.lookup_ip(format!("{name}.")).await {
+                Ok(found) => Ok(found.iter().collect()),
+                Err(cause) if cause.is_no_records_found() => Err(io::Error::new(io::ErrorKind::NotFound, cause)),
+                Err(cause) => Err(cause.into()),
+            }
         })
     }
 }

@@ -32,18 +32,11 @@ pub fn drop_all() -> io::Result<()> {
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     rustix::thread::set_no_new_privs(true)?;
-    let status = read_status()?;
+    let status = std::fs::read_to_string("/proc/self/status")?;
     match left(&status) {
         None => Ok(()),
         Some(line) => Err(io::Error::other(format!("the kernel still says '{line}'"))),
     }
-}
-
-fn read_status() -> io::Result<String> {
-    let file = rustix::fs::open("/proc/self/status", rustix::fs::OFlags::RDONLY, rustix::fs::Mode::empty())?;
-    let mut text = String::new();
-    io::Read::read_to_string(&mut std::fs::File::from(file), &mut text)?;
-    Ok(text)
 }
 
 /// The first line of a process's status that is not as it is without any right; a line that is missing counts.

@@ -1,4 +1,4 @@
-//! Why things are refused by no rule: the words of the log, and what they mean.
+//! Why things are refused by no rule, or not reached: the words of the log, and what they mean.
 
 /// A reason in plain words.
 #[must_use]
@@ -22,6 +22,9 @@ pub fn explain(reason: &str) -> &'static str {
         "bad-host" => "refused: its host is neither a name nor an address",
         "http2-in-clear" => "refused: HTTP/2 without TLS cannot be judged request by request",
         "bad-request" => "refused: the request can be read in more than one way",
+        "not-found" => "allowed, and the name leads nowhere",
+        "lookup-failed" => "allowed, and nobody says where the name leads",
+        "unreachable" => "allowed, and nobody answers there",
         _ => "refused by the gateway",
     }
 }

@@ -13,7 +13,7 @@ use crate::args::{self, Command};
 use crate::outside::Real;
 use crate::state::{Place, State, now_ms};
 use crate::zone::Names;
-use crate::{control, dns, listen, netlink, privileges};
+use crate::{control, dns, listen, memory, netlink, privileges};
 
 /// What went wrong before it served.
 #[derive(Debug, thiserror::Error)]
@@ -99,9 +99,15 @@ async fn serve(state: Arc<State>) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Everything but the conversation: listeners, counts that are told later, the end of what is let through for a while.
+/// Everything but the conversation: listeners, counts that are told later, the end of what is let through for a while,
+/// memory.
 pub async fn follow(state: Arc<State>) {
-    tokio::join!(listen::run(Arc::clone(&state)), state.log.tell_counts(&state.outbox), end_bypass(&state));
+    tokio::join!(
+        listen::run(Arc::clone(&state)),
+        state.log.tell_counts(&state.outbox),
+        end_bypass(&state),
+        memory::give_back(&state.flows)
+    );
 }
 
 /// Judges everything again at the moment when what was let through for a while no longer is.

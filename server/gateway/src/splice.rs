@@ -1,22 +1,23 @@
 //! Carrying bytes between two connections whose verdict is known, both ways at once, each way until its end.
 //!
-//! A connection that is idle holds no buffer: bytes go through one that all share, and only what the other side does not
-//! take at once is kept, at most [`CHUNK`] each way; until it is gone nothing more is read.
+//! No connection holds a buffer, however busy it is: bytes go through one that all share, and are taken from the one side
+//! only when the other side has taken them. Until then they stay where they are, in the kernel, and their sender waits.
 
 use std::cell::RefCell;
 use std::io;
 
-use rustix::net::sockopt;
+use rustix::io::Errno;
+use rustix::net::{RecvFlags, SendFlags, Shutdown, recv, send, sockopt};
+use tokio::io::{AsyncWriteExt, Interest};
 use tokio::net::TcpStream;
-use tokio::net::tcp::{ReadHalf, WriteHalf};
 use tokio::time::sleep_until;
 
 use crate::flows::Flow;
 
-/// Most bytes that are read at once.
-pub const CHUNK: usize = 16 * 1024;
+/// Most bytes that are carried at once.
+const CHUNK: usize = 32 * 1024;
 /// How often one direction goes on without letting others have their turn.
-const TURNS: u32 = 32;
+const TURNS: u32 = 16;
 
 thread_local! {
     static SHARED: RefCell<Vec<u8>> = RefCell::new(vec![0; CHUNK]);
@@ -40,19 +41,15 @@ pub enum SpliceError {
 ///
 /// # Errors
 /// When it ended in another way than both sides ending. Both sides are then reset, so that neither takes it for the end.
-pub async fn splice(
-    flow: &Flow,
-    client: &mut TcpStream,
-    upstream: &mut TcpStream,
-    head: &[u8],
-) -> Result<(), SpliceError> {
+pub async fn splice(flow: &Flow, client: &TcpStream, upstream: &mut TcpStream, head: &[u8]) -> Result<(), SpliceError> {
     let result = {
-        let (mut from_client, mut to_client) = client.split();
-        let (mut from_upstream, mut to_upstream) = upstream.split();
         let both = async {
-            send(flow, &mut to_upstream, head).await?;
-            let up = carry(&mut from_client, &mut to_upstream, Way::Up(flow));
-            let down = carry(&mut from_upstream, &mut to_client, Way::Down(flow));
+            if !head.is_empty() {
+                Way::Up(flow).pass(head.len()).await?;
+                upstream.write_all(head).await?;
+            }
+            let up = carry(client, upstream, Way::Up(flow));
+            let down = carry(upstream, client, Way::Down(flow));
             tokio::try_join!(up, down).map(|_| ())
         };
         tokio::select! {
@@ -85,7 +82,7 @@ enum Way<'a> {
 }
 
 impl Way<'_> {
-    /// Counts bytes before they go on, and waits while the sandbox sends faster than it may.
+    /// Counts bytes, and waits while the sandbox sends faster than it may.
     async fn pass(self, bytes: usize) -> Result<(), SpliceError> {
         match self {
             Self::Up(flow) => {
@@ -101,85 +98,94 @@ impl Way<'_> {
         Ok(())
     }
 
-    /// Whether bytes can go on as soon as they are there.
-    fn is_free(self) -> bool {
+    /// Whether bytes must be counted before they go on.
+    fn is_bounded(self) -> bool {
         match self {
-            Self::Up(flow) => !flow.is_bounded(),
-            Self::Down(_) => true,
+            Self::Up(flow) => flow.is_bounded(),
+            Self::Down(_) => false,
         }
     }
 }
 
-async fn send(flow: &Flow, to: &mut WriteHalf<'_>, bytes: &[u8]) -> Result<(), SpliceError> {
-    if !bytes.is_empty() {
-        Way::Up(flow).pass(bytes.len()).await?;
-        write_all(to, bytes).await?;
-    }
-    Ok(())
-}
-
-async fn write_all(to: &WriteHalf<'_>, mut bytes: &[u8]) -> io::Result<()> {
-    while !bytes.is_empty() {
-        to.writable().await?;
-        match to.try_write(bytes) {
-            Ok(written) => bytes = &bytes[written..],
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// What came of reading once.
-enum Moved {
-    /// Nothing was there.
-    Nothing,
-    /// The side has ended.
-    End,
-    /// So many bytes came, and these of them are still to be sent.
-    Some(usize, Vec<u8>),
-}
-
-async fn carry(from: &mut ReadHalf<'_>, to: &mut WriteHalf<'_>, way: Way<'_>) -> Result<(), SpliceError> {
+async fn carry(from: &TcpStream, to: &TcpStream, way: Way<'_>) -> Result<(), SpliceError> {
     let mut turns = 0;
-    loop {
-        from.readable().await?;
-        match once(from, to, way.is_free())? {
-            Moved::Nothing => {}
-            Moved::End => {
-                tokio::io::AsyncWriteExt::shutdown(to).await?;
-                return Ok(());
-            }
-            Moved::Some(bytes, rest) => {
-                way.pass(bytes).await?;
-                write_all(to, &rest).await?;
-            }
-        }
-        turns += 1;
-        if turns % TURNS == 0 {
+    while carry_some(from, to, way).await? {
+        turns = (turns + 1) % TURNS;
+        if turns == 0 {
             tokio::task::yield_now().await;
         }
     }
+    match rustix::net::shutdown(to, Shutdown::Write) {
+        // It has ended by itself.
+        Ok(()) | Err(Errno::NOTCONN) => Ok(()),
+        Err(error) => Err(io::Error::from(error).into()),
+    }
 }
 
-/// Reads once, and writes what was read as far as it is taken when it may go on at once.
-fn once(from: &ReadHalf<'_>, to: &WriteHalf<'_>, is_free: bool) -> io::Result<Moved> {
-    SHARED.with_borrow_mut(|buffer| {
-        let read = match from.try_read(buffer) {
-            Ok(0) => return Ok(Moved::End),
-            Ok(read) => read,
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(Moved::Nothing),
-            Err(error) => return Err(error),
+/// Carries what is there, as far as it goes at once; false when there will be no more.
+async fn carry_some(from: &TcpStream, to: &TcpStream, way: Way<'_>) -> Result<bool, SpliceError> {
+    let is_bounded = way.is_bounded();
+    let mut most = CHUNK;
+    if is_bounded {
+        // How many there are, and nothing of them yet.
+        most = match from.async_io(Interest::READABLE, || count(from)).await? {
+            0 => return Ok(false),
+            there => there,
         };
-        let written = if is_free {
-            match to.try_write(&buffer[..read]) {
-                Ok(written) => written,
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => 0,
-                Err(error) => return Err(error),
+        way.pass(most).await?;
+    }
+    loop {
+        from.readable().await?;
+        to.writable().await?;
+        match once(from, to, most)? {
+            Moved::Nothing => {}
+            Moved::End => return Ok(false),
+            Moved::Some(bytes) if is_bounded => {
+                most -= bytes;
+                if most == 0 {
+                    return Ok(true);
+                }
             }
-        } else {
-            0
+            Moved::Some(bytes) => {
+                way.pass(bytes).await?;
+                return Ok(true);
+            }
+        }
+    }
+}
+
+/// What came of trying once.
+enum Moved {
+    /// Nothing was there, or nothing was taken.
+    Nothing,
+    /// The side has ended.
+    End,
+    /// So many bytes.
+    Some(usize),
+}
+
+/// Shows the one side what the other has to say, and takes away from that as much as was taken.
+fn once(from: &TcpStream, to: &TcpStream, most: usize) -> io::Result<Moved> {
+    SHARED.with_borrow_mut(|buffer| {
+        let buffer = &mut buffer[..most];
+        let there = from.try_io(Interest::READABLE, || Ok(recv(from, &mut *buffer, RecvFlags::PEEK)?.1));
+        let taken = match there {
+            Ok(0) => return Ok(Moved::End),
+            Ok(there) => to.try_io(Interest::WRITABLE, || Ok(send(to, &buffer[..there], SendFlags::NOSIGNAL)?)),
+            Err(error) => Err(error),
         };
-        Ok(Moved::Some(read, buffer[written..read].to_vec()))
+        match taken {
+            Ok(taken) => {
+                recv(from, &mut buffer[..taken], RecvFlags::TRUNC)?;
+                Ok(Moved::Some(taken))
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(Moved::Nothing),
+            Err(error) => Err(error),
+        }
     })
+}
+
+/// How many bytes are there, without taking or reading them.
+fn count(from: &TcpStream) -> io::Result<usize> {
+    SHARED.with_borrow_mut(|buffer| Ok(recv(from, &mut buffer[..], RecvFlags::PEEK | RecvFlags::TRUNC)?.1))
 }

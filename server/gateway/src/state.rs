@@ -28,6 +28,8 @@ pub struct Place {
     pub subnet: Subnet,
     /// The gateway's main address in it.
     pub address: Ipv4Addr,
+    /// Where the kernel sends connections to other addresses, when it was told to. Only at the main address.
+    pub redirected: Option<u16>,
 }
 
 /// Why a policy cannot be enforced. The one before stays.
@@ -238,7 +240,7 @@ impl State {
             let mut decision = Entry::of(&entry.host, entry.port, entry.via, EgressAction::Deny, &judged);
             decision.rule = in_force.policy.rule_text(&judged);
             decision.reason = Some("revoked");
-            self.record(decision);
+            self.record(decision, None);
         }
     }
 
@@ -289,15 +291,11 @@ impl State {
                 _ => in_force.policy.explain(&judged),
             };
             let reason = entry.reason;
-            self.hit(judged.rule);
-            self.record(entry);
+            self.record(entry, judged.rule);
             return Some(Err(Refused { what: what(wanted), why, reason }));
         }
         let serial = match wanted.count {
-            Count::New => {
-                self.hit(judged.rule);
-                Some(self.record(entry))
-            }
+            Count::New => self.record(entry, judged.rule),
             Count::As(serial) => Some(serial),
             Count::Requests => None,
         };
@@ -309,7 +307,7 @@ impl State {
         let layer = EgressLayer::BuiltIn;
         let mut entry = Entry::new(&wanted.host.to_string(), wanted.port, wanted.via, EgressAction::Deny, layer);
         entry.reason = Some(reason);
-        self.record(entry.with_request(wanted.requests));
+        self.record(entry.with_request(wanted.requests), None);
         Refused { what: what(wanted), why: explain(reason).to_owned(), reason: Some(reason) }
     }
 
@@ -318,29 +316,24 @@ impl State {
         let mut entry = Entry::new(text, port, via, EgressAction::Deny, EgressLayer::BuiltIn);
         entry.reason = Some(reason);
         let what = format!("{}:{port}", entry.host);
-        self.record(entry);
+        self.record(entry, None);
         Refused { what, why: explain(reason).to_owned(), reason: Some(reason) }
     }
 
-    /// Logs a decision and counts it.
-    pub fn record(&self, entry: Entry) -> u64 {
+    /// Logs a decision and counts it, also for the rule that decided. So what is counted as allowed and as blocked is what
+    /// all decisions that are told stand for together.
+    pub fn record(&self, entry: Entry, rule: Option<usize>) -> Option<u64> {
+        let action = entry.action;
+        let serial = self.log.add(entry, &self.outbox, Instant::now())?;
         let mut counters = lock(&self.counters);
-        match entry.action {
-            // A question for an address is no connection.
-            _ if entry.via == EgressVia::Dns => {}
+        match action {
             EgressAction::Allow => counters.allowed += 1,
             EgressAction::Ask | EgressAction::Deny => counters.blocked += 1,
         }
-        drop(counters);
-        self.log.add(entry, &self.outbox, Instant::now())
-    }
-
-    fn hit(&self, rule: Option<usize>) {
-        if let Some(rule) = rule
-            && let Some(hits) = lock(&self.counters).hits.get_mut(rule)
-        {
+        if let Some(hits) = rule.and_then(|rule| counters.hits.get_mut(rule)) {
             *hits += 1;
         }
+        Some(serial)
     }
 
     /// How the gateway is.

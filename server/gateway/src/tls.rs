@@ -60,17 +60,18 @@ fn name(arrival: &Arrival, hello: &Hello) -> Result<Host, &'static str> {
 }
 
 async fn pass(mut arrival: Arrival, host: &Host) {
+    let dialled = arrival.dialled.take();
     let wanted = arrival.wanted(host, EgressVia::Tls);
     let flow = match arrival.judge(&wanted).await {
         Some(Ok(flow)) => flow,
         Some(Err(_)) => return farewell(&mut arrival.stream).await,
         None => return,
     };
-    match dial(&flow, &wanted).await {
+    match dial(&flow, &wanted, dialled).await {
         Ok(mut upstream) => {
             let head = std::mem::take(&mut arrival.head);
             // However it ended, both sides know.
-            let _ = splice(&flow, &mut arrival.stream, &mut upstream, &head).await;
+            let _ = splice(&flow, &arrival.stream, &mut upstream, &head).await;
         }
         Err(DialError::Refused(_)) => farewell(&mut arrival.stream).await,
         Err(_) => reset(&arrival.stream),

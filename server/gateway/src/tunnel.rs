@@ -9,6 +9,7 @@ use boxwood_protocol::egress::EgressVia;
 use tokio::io::Interest;
 use tokio::net::TcpStream;
 
+use crate::dial::Dialled;
 use crate::flows::{Client, Flow};
 use crate::sniff::{self, First};
 use crate::splice::reset;
@@ -25,6 +26,8 @@ pub struct Arrival {
     pub stream: TcpStream,
     /// What was read of it.
     pub head: Vec<u8>,
+    /// The other side, when it was connected to already.
+    pub dialled: Option<Dialled>,
     /// The port it is for.
     pub port: u16,
     /// The host it is for, from the address it went to or from the proxy's request. What it says itself must be the same.
@@ -93,6 +96,17 @@ pub async fn gone(stream: &TcpStream) {
 #[must_use]
 pub fn serve(arrival: Arrival) -> Pin<Box<dyn Future<Output = ()> + Send>> {
     Box::pin(speak(arrival))
+}
+
+/// Serves what comes through a proxy to its end, for as long as the flow that was let through may be.
+pub async fn serve_within(flow: &Flow, arrival: Arrival) {
+    let token = flow.token().clone();
+    tokio::select! {
+        biased;
+        () = serve(arrival) => {}
+        // Before what comes has a flow of its own; afterwards that one ends it the same way.
+        () = token.cancelled() => {}
+    }
 }
 
 async fn speak(mut arrival: Arrival) {

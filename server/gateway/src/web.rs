@@ -12,7 +12,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxwood_core::egress::{Host, Requests};
+use boxwood_core::egress::Requests;
 use boxwood_protocol::egress::EgressVia;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
@@ -25,15 +25,16 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use self::body::{Body, BusyUntilDropped};
 use self::target::{Place, TargetError};
 use self::upstream::{Upstream, UpstreamError};
-use crate::dial::DialError;
+use crate::dial::{DialError, Dialled};
 use crate::flows::{Client, Flow};
 use crate::io::{Ahead, Busy, Timed};
 use crate::listen::named;
 use crate::state::{Count, Refused, State, Wanted};
 use crate::tunnel::Arrival;
 
-/// Most bytes that are kept of a connection on each side; also the longest head of a request.
-const BUFFER: usize = 64 * 1024;
+/// Most bytes that are kept of a connection on each side; also the longest head of a request and of a response. Few servers
+/// and clients take longer ones, and a thousand connections that nobody reads from must fit into the gateway's memory.
+const BUFFER: usize = 16 * 1024;
 /// How long a connection may be idle between requests.
 const IDLE: Duration = Duration::from_secs(75);
 
@@ -58,26 +59,19 @@ pub async fn serve_proxy(arrival: Arrival) {
 }
 
 async fn serve_at(arrival: Arrival, place: Place) {
-    let Arrival { state, client, stream, head, .. } = arrival;
-    serve(state, client, Ahead::new(head, stream), place).await;
+    let Arrival { state, client, stream, head, dialled, .. } = arrival;
+    serve(state, client, Ahead::new(head, stream), place, dialled).await;
 }
 
-/// Serves what is inside of TLS to its end.
-pub async fn serve_opened<IO>(state: Arc<State>, client: Client, io: IO, host: Host, port: u16)
-where
-    IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
-{
-    serve(state, client, io, Place::Opened { host, port }).await;
-}
-
-async fn serve<IO>(state: Arc<State>, client: Client, io: IO, place: Place)
+/// Serves what is inside of TLS to its end. `place` says for which host it was opened.
+pub(crate) async fn serve<IO>(state: Arc<State>, client: Client, io: IO, place: Place, dialled: Option<Dialled>)
 where
     IO: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     // A direct connection ends when its server ends it; one to the proxy serves many.
     let is_direct = place != Place::Proxy;
     let token = client.token().clone();
-    let server = Arc::new(Server { state, client, place, busy: Busy::default(), upstream: Upstream::default() });
+    let server = Arc::new(Server { state, client, place, busy: Busy::default(), upstream: Upstream::new(dialled) });
     let service = service_fn(|request| {
         let server = Arc::clone(&server);
         async move { server.handle(request).await }
@@ -141,7 +135,7 @@ impl Server {
         let (request, upgrade) = onward(request, &target.path, &authority, &flow);
         match self.upstream.send(&flow, &wanted, is_opened, request).await {
             Ok(response) => Ok(back(response, upgrade, flow)),
-            Err(UpstreamError::Dial(DialError::Refused(found))) => Ok(refused(&found)),
+            Err(UpstreamError::Dial(error)) => Ok(undialled(&error)),
             Err(error @ UpstreamError::Stale) => Err(error),
             Err(error) => Ok(own(StatusCode::BAD_GATEWAY, format!("boxwood: {error}\n"))),
         }
@@ -174,6 +168,16 @@ impl Server {
 /// The answer to what the policy refuses.
 fn refused(refused: &Refused) -> Response<Body> {
     own(StatusCode::FORBIDDEN, format!("boxwood: {}: {}\n", refused.what, refused.why))
+}
+
+/// The answer when there is no connection to where the policy lets it go.
+fn undialled(error: &DialError) -> Response<Body> {
+    let status = match error {
+        DialError::Refused(_) | DialError::Cut => StatusCode::FORBIDDEN,
+        error if error.is_timeout() => StatusCode::GATEWAY_TIMEOUT,
+        _ => StatusCode::BAD_GATEWAY,
+    };
+    own(status, format!("boxwood: {error}\n"))
 }
 
 fn own(status: StatusCode, text: String) -> Response<Body> {

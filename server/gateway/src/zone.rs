@@ -22,10 +22,6 @@ impl Zone for Names {
         if host.name() == Some(OWN_NAME) {
             return Found::Address(state.place.address);
         }
-        let refuse = |entry: Entry| {
-            state.record(entry);
-            Found::Refused
-        };
         let Some(in_force) = state.in_force() else {
             state.refuse_text(&host.to_string(), 0, EgressVia::Dns, "no-policy");
             return Found::Refused;
@@ -37,7 +33,8 @@ impl Zone for Names {
             let judged = in_force.policy.judge(&query);
             let mut entry = Entry::of(host, 0, EgressVia::Dns, EgressAction::Deny, &judged);
             entry.rule = in_force.policy.rule_text(&judged);
-            return refuse(entry);
+            state.record(entry, judged.rule);
+            return Found::Refused;
         }
         if !wants_address {
             return Found::Address(Ipv4Addr::UNSPECIFIED);
@@ -75,7 +72,11 @@ mod tests {
     }
 
     fn empty() -> Names {
-        let place = Place { subnet: "198.18.4.0/22".parse().expect("a subnet"), address: Ipv4Addr::new(198, 18, 4, 2) };
+        let place = Place {
+            subnet: "198.18.4.0/22".parse().expect("a subnet"),
+            address: Ipv4Addr::new(198, 18, 4, 2),
+            redirected: None,
+        };
         Names(State::new(place, Arc::new(Real::default())))
     }
 
@@ -127,6 +128,19 @@ mod tests {
         let logged: Vec<_> =
             names.0.status().recent.into_iter().map(|one| (one.host, one.port, one.via, one.action)).collect();
         assert_eq!(logged, [("other.example".to_owned(), 0, EgressVia::Dns, EgressAction::Deny)]);
+    }
+
+    #[test]
+    fn a_refused_name_counts_as_blocked_once_however_it_is_asked_for() {
+        let names = names(EgressAction::Deny);
+        for (name, wants_address) in [("denied.example", true), ("denied.example", false), ("other.example", true)] {
+            assert_eq!(names.look_up(&Host::parse(name).expect("a host"), wants_address), Found::Refused);
+        }
+        assert!(matches!(look_up(&names, "allowed.example"), Found::Address(_)));
+        let status = names.0.status();
+        assert_eq!((status.allowed, status.blocked), (0, 2));
+        assert_eq!(status.hits, [(1, 1)], "the rule that refuses it is told");
+        assert_eq!(status.recent.iter().map(|one| one.count).collect::<Vec<_>>(), [1, 1]);
     }
 
     #[test]

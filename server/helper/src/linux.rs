@@ -2,9 +2,11 @@
 
 mod attach;
 mod error;
+mod guard;
 mod health;
 mod keep;
 mod manifest;
+mod notice;
 mod probe;
 mod reach;
 mod root;
@@ -27,10 +29,13 @@ use error::Error;
 const USAGE: &str = "\
 usage: boxwood-helper COMMAND
 
-  keep [--ephemeral]                  be a sandbox's main process until SIGTERM (or until claude ends)
+  keep [--ephemeral] [--guard PATH]…  be a sandbox's main process until SIGTERM (or until claude ends, or nothing is
+                                      mounted at PATH any more: exit 79)
   attach [--continue | --resume ID] [-- CLAUDE ARGS]
                                       show claude's session, starting it when there is none
   attach --shell                      show a second session with a shell
+  notice SECONDS TEXT                 show a line at the bottom of every session's screen for so long; without
+                                      arguments, take it away
   exec -- COMMAND [ARGS]              run a command with the environment a session gets
   health [--workspace DIR] [--min-free-mib N] [--timeout-seconds N]
                                       check the sandbox, JSON on stdout, exit 1 when unhealthy
@@ -75,6 +80,7 @@ fn dispatch(called_as: &OsString, args: Vec<OsString>) -> Result<ExitCode, Error
         Some("health") => health::run(&root, rest),
         Some("image-healthcheck") => health::run_for_image(&root, &rest),
         Some("keep") => keep::run(&root, rest),
+        Some("notice") => notice::run(&root, &rest),
         Some("reach") => reach::run(rest),
         Some("seal") => seal::run(&root, rest),
         Some("supervise") => supervise::run(rest),

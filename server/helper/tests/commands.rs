@@ -100,6 +100,17 @@ fn an_ephemeral_sandbox_ends_with_its_session_and_as_it_did() {
 }
 
 #[test]
+fn keep_ends_at_once_when_something_guarded_is_not_mounted() {
+    let output = Place::new().run(&["keep", "--guard", "/proc", "--guard", "/proc/version"]);
+    let said = "boxwood-helper: no longer mounted: /proc/version\n".to_owned();
+    assert_eq!((output.status.code(), text(&output.stderr)), (Some(79), said));
+    let (mut keep, first_session) = Place::new().keep(&["--guard", "/proc"]);
+    drop(first_session);
+    signal(&keep, Signal::TERM);
+    assert_eq!(keep.wait().expect("keep").code(), Some(0));
+}
+
+#[test]
 fn sealing_and_verifying_are_one_contract() {
     let place = Place::new();
     let root = place.path().join("volume");
@@ -151,7 +162,14 @@ fn attaching_needs_a_terminal() {
 
 #[test]
 fn a_wrong_call_exits_with_2() {
-    for args in [&["frobnicate"][..], &["keep", "--for-ever"], &["health", "--workspace"], &["seal", "x"], &[]] {
+    for args in [
+        &["frobnicate"][..],
+        &["keep", "--for-ever"],
+        &["keep", "--guard"],
+        &["health", "--workspace"],
+        &["seal", "x"],
+        &[],
+    ] {
         assert_eq!(Place::new().run(args).status.code(), Some(2), "{args:?}");
     }
 }

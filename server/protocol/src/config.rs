@@ -55,9 +55,9 @@ impl ImageVariant {
 #[serde(rename_all = "camelCase")]
 pub enum Network {
     /// What the policy allows, through a gateway outside the container.
+    #[default]
     Gateway,
     /// Everything the engine's default network can reach.
-    #[default]
     Open,
     /// Nothing at all.
     None,
@@ -112,7 +112,7 @@ pub struct SandboxConfig {
     pub nofile: Option<u32>,
     /// Network of the sandbox: `gateway` for what the policy allows, `open` for everything, `none` for no network at all.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("default" = "open"))]
+    #[schemars(extend("default" = "gateway"))]
     pub network: Option<Network>,
     /// Where the project appears inside: at the `same` path as on the host, or under `/workspaces`.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -205,7 +205,8 @@ pub struct EgressDecision {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub rule: Option<String>,
-    /// Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`.
+    /// Why it was refused, when not by a rule: for example `private-address`, `name-mismatch`, `timeout`; or why what was
+    /// allowed was not reached: `not-found`, `lookup-failed`, `unreachable`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub reason: Option<String>,
@@ -263,7 +264,7 @@ pub enum EgressAnswer {
 pub struct EgressDecideParams {
     /// Which sandbox.
     pub target: SandboxRef,
-    /// `name`, `*.name` or `name:port`; without a port the port that waits, else 80 and 443.
+    /// `name`, `*.name` or `name:port`; without a port 80 and 443, unless only other ports wait: then those.
     pub host: String,
     /// The answer.
     pub answer: EgressAnswer,
@@ -368,6 +369,9 @@ pub struct PresetInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase")]
 pub struct EgressReport {
+    /// The network of the sandbox, or of the next one; only `gateway` has a policy.
+    #[serde(default)]
+    pub network: crate::config::Network,
     /// Where it is enforced.
     pub enforcement: crate::sandbox::Enforcement,
     /// Why it is not enforced outside, when that was asked for.

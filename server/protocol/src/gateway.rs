@@ -98,11 +98,14 @@ pub struct Status {
     pub revision: u64,
     /// Connections open now.
     pub open: u32,
-    /// Connections that went through.
+    /// Connections and requests that the policy let through: what all decisions that allow stand for together.
     pub allowed: u64,
-    /// Connections that were refused.
+    /// What was refused: what all decisions that deny stand for together. Connections, requests, and questions for names,
+    /// because nothing follows one that is refused; the same name again within a second is the same question. What was let
+    /// through and then cut, or led where it may not, is in both counts.
     pub blocked: u64,
-    /// How often each rule decided: indexes into the policy's rules, with counts.
+    /// How often each rule decided, also about questions for names that it refused: indexes into the policy's rules, with
+    /// counts.
     pub hits: Vec<(usize, u64)>,
     /// What waits for an answer.
     pub asks: Vec<EgressAsk>,
@@ -116,8 +119,9 @@ pub struct Status {
 pub enum Tell {
     /// It runs and has no policy yet, or someone attached again.
     Ready(Status),
-    /// Something was decided. The same again within a second only raises the count of the next. Told again under the same
-    /// number when connections that it let pass have ended: then with the bytes they moved, in place of the one before.
+    /// Something was decided. The same again within a second only raises the count of the next; of a question for a name
+    /// not even that. Told again under the same number when connections that it let pass have ended: then with the bytes
+    /// they moved, in place of the one before.
     Decided(EgressDecision),
     /// A connection waits, or one more, or until later.
     Asking(EgressAsk),

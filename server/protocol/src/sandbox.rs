@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use crate::config::{ImageVariant, Lifetime};
+use crate::config::{ImageVariant, Lifetime, Network};
 
 /// What the container is doing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, TS)]
@@ -45,7 +45,7 @@ pub enum Enforcement {
     Outside,
     /// By rules inside the container.
     Inside,
-    /// Nowhere: the network is open.
+    /// Nowhere: the network is open, or there is none.
     Off,
 }
 
@@ -71,13 +71,16 @@ pub struct SandboxInfo {
     pub detail: Option<String>,
     /// Kept until removed, or removed when it ends.
     pub lifetime: Lifetime,
+    /// The network that it was made with.
+    #[serde(default)]
+    pub network: Network,
     /// Where the network policy is enforced, as last checked from inside.
     pub enforcement: Enforcement,
     /// Why enforcement is weaker than what was asked for, or cannot be checked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[ts(optional)]
     pub alarm: Option<String>,
-    /// Connections that were refused since the sandbox started.
+    /// Connections and lookups that were refused since the sandbox started.
     #[serde(default)]
     #[ts(type = "number")]
     pub blocked: u64,

@@ -45,6 +45,13 @@ pub fn containers(filter: &str) -> Vec<String> {
     lines(&docker(["ps", "--all", "--quiet", "--no-trunc", "--filter", filter]))
 }
 
+/// Ids of those of them that have this role.
+#[must_use]
+pub fn containers_of(role: &str, filter: &str) -> Vec<String> {
+    let role = format!("label=dev.boxwood.role={role}");
+    lines(&docker(["ps", "--all", "--quiet", "--no-trunc", "--filter", filter, "--filter", &role]))
+}
+
 /// Names of the volumes that fit a filter.
 #[must_use]
 pub fn volumes(filter: &str) -> Vec<String> {

@@ -137,13 +137,25 @@ impl Internet {
     }
 }
 
+/// The ranges that the host is not in. It answers for its own addresses on every network of the engine.
+fn free_ranges() -> Vec<Ipv4Addr> {
+    let routes = fs::read_to_string("/proc/net/route").expect("a table of routes");
+    // Interface and destination, which is in hexadecimal digits as it lies in memory.
+    let destination = |line: &str| u32::from_str_radix(line.split_whitespace().nth(1)?, 16).ok();
+    let is_engines = |line: &&str| line.starts_with("br-");
+    let hosts: Vec<[u8; 4]> =
+        routes.lines().filter(|line| !is_engines(line)).filter_map(destination).map(u32::to_ne_bytes).collect();
+    RANGES.into_iter().filter(|range| !hosts.iter().any(|host| host[..3] == range.octets()[..3])).collect()
+}
+
 /// Makes a network at the first free place, beginning at one that other tests are unlikely to begin at.
 fn make_network() -> (String, u32) {
-    let places = u32::try_from(RANGES.len()).unwrap_or_default() * IN_A_RANGE;
+    let ranges = free_ranges();
+    let places = u32::try_from(ranges.len()).unwrap_or_default() * IN_A_RANGE;
     let begin = std::process::id();
     for step in 0..places {
         let place = begin.wrapping_add(step) % places;
-        let range = RANGES[(place / IN_A_RANGE) as usize];
+        let range = ranges[(place / IN_A_RANGE) as usize];
         let first = u32::from(range) + place % IN_A_RANGE * 16;
         let subnet = format!("{}/28", Ipv4Addr::from(first));
         let name = format!("boxwood-test-internet-{begin}-{step}");
@@ -223,7 +235,7 @@ pub fn gateway_of(world: &World) -> String {
 /// The gateways of a world's sandboxes.
 #[must_use]
 pub fn gateways_of(world: &World) -> Vec<String> {
-    let of_world = world.containers();
+    let of_world = world.all_containers();
     let is_gateway =
         |id: &String| inspect(id).is_some_and(|detail| detail["Config"]["Labels"]["dev.boxwood.role"] == "gateway");
     of_world.into_iter().filter(is_gateway).collect()

@@ -254,10 +254,24 @@ impl World {
         Some(format!("label={INSTALLATION}={}", id.trim()))
     }
 
-    /// This world's containers.
+    /// This world's containers, without the gateways beside them.
     #[must_use]
     pub fn containers(&self) -> Vec<String> {
+        let Some(filter) = self.filter() else { return Vec::new() };
+        let gateways = docker::containers_of("gateway", &filter);
+        self.all_containers().into_iter().filter(|id| !gateways.contains(id)).collect()
+    }
+
+    /// All of this world's containers.
+    #[must_use]
+    pub fn all_containers(&self) -> Vec<String> {
         self.filter().map(|filter| docker::containers(&filter)).unwrap_or_default()
+    }
+
+    /// Whether this world has no container at all.
+    #[must_use]
+    pub fn has_no_container(&self) -> bool {
+        self.all_containers().is_empty()
     }
 
     /// Does something when the world ends, the last first.
@@ -309,7 +323,7 @@ impl Drop for World {
         if let Some(status) = self.daemon() {
             end(status.pid);
         }
-        let containers = self.containers();
+        let containers = self.all_containers();
         if !containers.is_empty() {
             let mut args = vec!["rm".to_owned(), "--force".to_owned(), "--volumes".to_owned()];
             args.extend(containers);

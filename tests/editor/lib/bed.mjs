@@ -26,19 +26,8 @@ export async function packagedExtension() {
   return path.join(EXTENSION, newest.name);
 }
 
-/** Name of the imitated Messages API for sandboxes that reach nothing but names. */
-const MODEL = "model.test";
-
-/** The person's own file: a gateway that lets Claude reach the imitated API, and beside that the given policy. */
-async function writePolicy(folder, { hosts = {}, rules = [], ...policy }, { address, port }) {
-  const egress = {
-    ...policy,
-    hosts: { ...hosts, [MODEL]: address },
-    rules: [...rules, { host: MODEL, ports: [port], action: "allow", private: true }],
-  };
-  await mkdir(folder, { recursive: true });
-  await writeFile(path.join(folder, "sandbox.jsonc"), JSON.stringify({ network: "gateway", egress }));
-}
+/** Claude asks the internet for nothing but the model: there is none, and nobody is to be asked about it. */
+const QUIET = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1" };
 
 export class Bed {
   #projects = [];
@@ -55,7 +44,7 @@ export class Bed {
   /**
    * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object, policy?: (host: string) => object}} options
    *   answers: see messages-api.mjs; policy: the network policy of the person's own file, given an address of this
-   *   machine, for sandboxes behind a gateway; the others as in Editor.start
+   *   machine; the others as in Editor.start
    */
   static async start({ env = {}, hasEngine = true, answers, policy, ...options } = {}) {
     const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
@@ -64,7 +53,8 @@ export class Bed {
     try {
       const address = hasEngine ? await hostAddress() : "127.0.0.1";
       const config = path.join(root, "boxwood-config");
-      if (policy) await writePolicy(config, policy(address), { address, port: api.port });
+      await mkdir(config);
+      await writeFile(path.join(config, "sandbox.jsonc"), JSON.stringify({ env: QUIET, egress: policy?.(address) }));
       const editor = await Editor.start({
         ...options,
         root,
@@ -75,7 +65,7 @@ export class Bed {
           BOXWOOD_CONFIG_DIR: config,
           // Shared by all runs: what is in it was downloaded and is checked by digest.
           BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(testbedCache(), "boxwood"),
-          ANTHROPIC_BASE_URL: `http://${policy ? MODEL : address}:${api.port}`,
+          ANTHROPIC_BASE_URL: `http://${address}:${api.port}`,
           ANTHROPIC_API_KEY: API_KEY,
           ...env,
         },

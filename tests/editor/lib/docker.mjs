@@ -9,13 +9,17 @@ export async function docker(...args) {
   return stdout.trim();
 }
 
-/** Ids of all containers of a project, running or not. */
-export async function containersOf(project) {
-  const ids = await docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=dev.boxwood.project=${project}`);
-  return lines(ids);
+/** Ids of all containers of a project, running or not, the gateways beside its sandboxes too. */
+export async function everythingOf(project, ...filter) {
+  return lines(await docker("ps", "--all", "--quiet", "--no-trunc", "--filter", `label=dev.boxwood.project=${project}`, ...filter));
 }
 
-/** The one container of a project; an error when there are several or none. */
+/** Ids of the sandboxes of a project, running or not. */
+export function containersOf(project) {
+  return everythingOf(project, "--filter", "label=dev.boxwood.role=sandbox");
+}
+
+/** The one sandbox of a project; an error when there are several or none. */
 export async function containerOf(project) {
   const ids = await containersOf(project);
   if (ids.length !== 1) throw new Error(`${project} has ${ids.length} containers`);
@@ -37,14 +41,13 @@ export async function hostAddress() {
 
 /** Removes the containers of projects, and what their installations of Boxwood made for them: gateways and networks. */
 export async function removeAllOf(projects) {
-  const containers = (await Promise.all(projects.map(containersOf))).flat();
+  const containers = (await Promise.all(projects.map((project) => everythingOf(project)))).flat();
   const label = (container) => docker("inspect", "--format", '{{index .Config.Labels "dev.boxwood.installation"}}', container);
   const installations = new Set(await Promise.all(containers.map(label)));
   for (const container of containers) await docker("rm", "--force", "--volumes", container);
   for (const installation of installations) {
-    const filter = ["--quiet", "--filter", `label=dev.boxwood.installation=${installation}`];
-    for (const id of lines(await docker("ps", "--all", ...filter, "--filter", "label=dev.boxwood.role=gateway"))) await docker("rm", "--force", id);
-    for (const id of lines(await docker("network", "ls", ...filter))) await docker("network", "rm", id);
+    const filter = `label=dev.boxwood.installation=${installation}`;
+    for (const id of lines(await docker("network", "ls", "--quiet", "--filter", filter))) await docker("network", "rm", id);
   }
 }
 

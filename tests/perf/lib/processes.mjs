@@ -5,11 +5,14 @@ import { run } from "./measure.mjs";
 
 const KIB = 1024;
 
-/** Resident and proportional memory in bytes. Resident counts shared pages whole, proportional by their share. */
-export async function memory(pid) {
-  const resident = await field(`/proc/${pid}/status`, "VmRSS");
-  const proportional = await field(`/proc/${pid}/smaps_rollup`, "Pss");
-  return { resident, proportional };
+/** Resident memory in bytes: shared pages count whole. */
+export function resident(pid) {
+  return field(`/proc/${pid}/status`, "VmRSS");
+}
+
+/** Proportional memory in bytes: shared pages count by their share. Only told of one's own processes. */
+export function proportional(pid) {
+  return field(`/proc/${pid}/smaps_rollup`, "Pss");
 }
 
 async function field(file, name) {

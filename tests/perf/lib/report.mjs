@@ -13,6 +13,11 @@ export function comparison(rows) {
   return table(heads, rows.map((row) => [row.what, amount(row.ours, row.unit), theirs(row), ratio(row.ratio), aim(row), met(row)]));
 }
 
+/** What is to be said of rows beside their figures. */
+export function noteList(rows) {
+  return rows.filter(({ note }) => note).map(({ what, note }) => `- ${what}: ${note}`).join("\n");
+}
+
 function amount({ median, p90, samples }, unit) {
   const value = `${figure(median)} ${unit}`;
   return samples.length > 1 ? `${value} (${figure(p90)})` : value;

@@ -1,34 +1,19 @@
 // What is measured. Each scenario gives rows: ours, theirs where somebody has the like, and the aim.
-import { inPool, inTurn, median, summary } from "./measure.mjs";
-import { memory, processorUse } from "./processes.mjs";
+import { inPool, inTurn, median } from "./measure.mjs";
+import { processorUse, proportional, resident } from "./processes.mjs";
+import { against, alone } from "./rows.mjs";
 import { timeToInitialize } from "./server.mjs";
 import { stepTimes } from "./steps.mjs";
 import { runLike } from "./twin.mjs";
 
 const MB = 1_000_000;
-/** How long the idle daemon is watched, seconds. */
-const IDLE_SECONDS = 10;
 /** Starts at a time when many sandboxes are made. */
 const AT_A_TIME = 4;
-
-/** A row of times: `most` is the largest ratio of ours to theirs that is aimed at. */
-function against(what, samples, ours, theirs, most) {
-  const row = { what, unit: "ms", ours: summary(samples[ours]), theirs: summary(samples[theirs]), rival: theirs };
-  const ratio = row.ours.median / row.theirs.median;
-  const aim = most === undefined ? {} : { aim: most, isMet: ratio <= most };
-  return { ...row, ratio, ...aim };
-}
-
-/** A row without a rival: `most` is an amount in the row's unit. */
-function alone(what, unit, samples, most) {
-  const row = { what, unit, ours: summary(samples) };
-  return most === undefined ? row : { ...row, aim: most, isMet: row.ours.median <= most };
-}
 
 /** `boxwood start` and `devcontainer up` of what runs already, and a command in it. */
 export async function warm(bed, { rounds, mine, theirs }) {
   const { sandbox } = await bed.boxwoodJson("start", mine, "--detach");
-  const devcontainer = bed.owns(containerOf((await bed.devcontainer("up", theirs)).stdout));
+  const devcontainer = containerOf((await bed.devcontainer("up", theirs)).stdout);
 
   const ensure = await inTurn(
     {
@@ -55,31 +40,48 @@ export async function warm(bed, { rounds, mine, theirs }) {
 
 /** The same where no container exists, but its image and the runtime volume do. */
 export async function cold(bed, { rounds, mine, theirs, image }) {
+  // Without a gateway it does what `docker run` does, and is compared with that.
+  const open = ["--network", "open"];
+  const unfiltered = await bed.project("unfiltered");
   // Stays while the others come and go: the sources of its mounts have to.
-  const { sandbox } = await bed.boxwoodJson("start", await bed.project("twin"), "--detach");
+  const { sandbox } = await bed.boxwoodJson("start", await bed.project("twin"), "--detach", ...open);
   const [twin] = JSON.parse((await bed.docker("inspect", sandbox.container)).stdout);
-  // Afterwards, as with the others: an engine that has just removed a container is slower to start the next.
-  const remove = () => bed.boxwood("remove", "--project", mine, "--yes");
-  await remove();
+  await bed.boxwood("remove", "--project", mine, "--yes");
   const samples = await inTurn(
     {
-      boxwood: { once: async () => (await bed.boxwood("start", mine, "--detach")).ms, after: remove },
-      "docker run": passing(bed, () => bed.docker("run", "--detach", image, "sleep", "infinity")),
-      "docker run, as a sandbox": passing(bed, () => bed.docker(...runLike(twin))),
+      boxwood: sandboxed(bed, mine),
+      "boxwood, open": sandboxed(bed, unfiltered, ...open),
+      "docker run": passing(bed, () => bed.make("run", "--detach", image, "sleep", "infinity")),
+      "docker run, as a sandbox": passing(bed, () => bed.make("run", ...runLike(twin))),
       "devcontainer up": passing(bed, () => bed.devcontainer("up", theirs), containerOf),
     },
     rounds,
   );
   await bed.boxwood("remove", sandbox.id, "--yes", "--purge-state");
-  const what = "start, no container";
-  const { steps, whole } = stepTimes(await bed.log(), { kind: "ensure", project: mine }, rounds);
-  // The measured rounds and the operations in the log go in pairs.
-  const outside = median(samples.boxwood.map((ms, index) => ms - whole[index]));
+  const log = await bed.log();
+  const explained = (project, times) => {
+    const { steps, whole } = stepTimes(log, { kind: "ensure", project }, rounds);
+    // The measured rounds and the operations in the log go in pairs.
+    return { steps, outside: median(times.map((ms, index) => ms - whole[index])) };
+  };
+  const filtered = "start, no container: verified gateway";
+  const bare = "start, no container: --network open";
   return [
-    { ...against(what, samples, "boxwood", "docker run", 1.5), steps, outside },
-    against(what, samples, "boxwood", "docker run, as a sandbox"),
-    against(what, samples, "boxwood", "devcontainer up"),
+    { ...against(filtered, samples, "boxwood", "devcontainer up", 1), ...explained(mine, samples.boxwood) },
+    against(filtered, samples, "boxwood", "docker run"),
+    { ...against(bare, samples, "boxwood, open", "docker run", 1.5), ...explained(unfiltered, samples["boxwood, open"]) },
+    against(bare, samples, "boxwood, open", "docker run, as a sandbox"),
+    against(bare, samples, "boxwood, open", "devcontainer up"),
   ];
+}
+
+/** `boxwood start` of a project whose sandbox is removed after each round. */
+function sandboxed(bed, folder, ...options) {
+  return {
+    once: async () => (await bed.boxwood("start", folder, "--detach", ...options)).ms,
+    // Afterwards, as with the others: an engine that has just removed a container is slower to start the next.
+    after: () => bed.boxwood("remove", "--project", folder, "--yes"),
+  };
 }
 
 /** A contestant whose container is removed after each round. */
@@ -88,7 +90,7 @@ function passing(bed, make, idOf = (output) => output) {
   return {
     once: async () => {
       const { ms, stdout } = await make();
-      container = bed.owns(idOf(stdout));
+      container = idOf(stdout);
       return ms;
     },
     after: () => bed.drop(container),
@@ -114,11 +116,11 @@ export async function many(bed, { rounds, sandboxes }) {
     },
     rounds,
   );
-  const { resident } = await memory(await bed.daemon());
+  const memory = await resident(await bed.daemon());
   await inPool(projects, AT_A_TIME, (folder) => bed.boxwood("remove", "--project", folder, "--yes", "--purge-state"));
   return [
     against(`list, ${sandboxes} sandboxes`, samples, "boxwood", "docker ps"),
-    alone(`daemon, resident memory with ${sandboxes} sandboxes`, "MB", [resident / MB]),
+    alone(`daemon, resident memory with ${sandboxes} sandboxes`, "MB", [memory / MB]),
   ];
 }
 
@@ -133,7 +135,7 @@ export async function hello(bed, { rounds }) {
         once: async () => (await bed.boxwood("stats", "--operations")).ms,
       },
       "daemon, warm": { once: async () => (await bed.boxwood("daemon", "status")).ms },
-      lsp: { once: () => timeToInitialize(bed.boxwoodCommand("lsp"), { cwd: bed.root, env: bed.environment }) },
+      lsp: { once: () => bed.during(() => timeToInitialize(bed.boxwoodCommand("lsp"), { cwd: bed.root, env: bed.environment })) },
       "docker version": dockerVersion,
     },
     rounds,
@@ -146,14 +148,13 @@ export async function hello(bed, { rounds }) {
 }
 
 /** What the daemon costs while one sandbox runs and nobody asks for anything. */
-export async function idle(bed, { mine }) {
+export async function idle(bed, { mine, idleSeconds }) {
   await bed.boxwood("start", mine, "--detach");
   const pid = await bed.daemon();
-  const share = await processorUse(pid, IDLE_SECONDS);
-  const { resident, proportional } = await memory(pid);
+  const share = await processorUse(pid, idleSeconds);
   return [
-    alone("daemon, resident memory (VmRSS)", "MB", [resident / MB], 20),
-    alone("daemon, proportional memory (PSS)", "MB", [proportional / MB]),
-    alone(`daemon, processor over ${IDLE_SECONDS} s idle`, "% of one", [share]),
+    alone("daemon, resident memory (VmRSS)", "MB", [(await resident(pid)) / MB], 20),
+    alone("daemon, proportional memory (PSS)", "MB", [(await proportional(pid)) / MB]),
+    alone(`daemon, processor over ${idleSeconds} s idle`, "% of one", [share]),
   ];
 }

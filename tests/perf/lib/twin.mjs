@@ -1,6 +1,6 @@
 // `docker run` of a container with a sandbox's settings: what of a start the engine takes for mounts and limits alone.
 
-/** Arguments for `docker` that give another container like the one inspected. Its mounts' sources have to stay. */
+/** Arguments for `docker run` that give another container like the one inspected. Its mounts' sources have to stay. */
 export function runLike(container) {
   const { Config: config, HostConfig: host } = container;
   const amounts = { memory: host.Memory, "memory-swap": host.MemorySwap, "pids-limit": host.PidsLimit };
@@ -17,7 +17,7 @@ export function runLike(container) {
     `--health-cmd=${config.Healthcheck.Test.slice(1).join(" ")}`,
     `--health-interval=${config.Healthcheck.Interval}ns`,
   ];
-  return ["run", "--detach", "--init", ...options, config.Image, ...container.Args];
+  return ["--detach", "--init", ...options, config.Image, ...container.Args];
 }
 
 function mountOption({ Type, Source, Target, ReadOnly, VolumeOptions }) {

@@ -25,6 +25,10 @@ pub(crate) struct Screen {
     pub(crate) is_interactive: bool,
     /// Standard output is a terminal.
     pub(crate) is_output_terminal: bool,
+    /// Standard error is a terminal.
+    pub(crate) is_error_terminal: bool,
+    /// Nobody looks: `CI` is set, or none of the three streams is a terminal.
+    pub(crate) is_unattended: bool,
     /// Progress may be redrawn on standard error.
     pub(crate) is_progress_drawn: bool,
     /// Colour of results.
@@ -54,6 +58,8 @@ impl Screen {
             json: global.json,
             is_interactive: input && output && !is_automation,
             is_output_terminal: output,
+            is_error_terminal: errors,
+            is_unattended: is_automation || !(input || output || errors),
             is_progress_drawn: errors && !is_automation && !is_dumb && !global.json,
             output: paint(output),
             messages: paint(errors),
@@ -99,6 +105,16 @@ impl Screen {
     pub(crate) fn note(self, text: &str) {
         if !self.json {
             self.say(text);
+        }
+    }
+
+    /// Says something while a command has the terminal, which then ends no line by itself. What stands in the line, a
+    /// bar that is being redrawn for example, gives way.
+    pub(crate) fn interject(self, text: &str) {
+        let clear = if self.is_progress_drawn { "\x1b[K" } else { "" };
+        match self.is_error_terminal {
+            true => self.note(&format!("\r{text}{clear}\r")),
+            false => self.note(text),
         }
     }
 

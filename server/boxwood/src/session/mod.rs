@@ -2,6 +2,7 @@
 //!
 //! The daemon says what to run and where; the bytes then pass between the engine and this process directly.
 
+pub(crate) mod notice;
 mod pump;
 mod signals;
 mod terminal;

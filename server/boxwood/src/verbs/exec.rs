@@ -6,6 +6,7 @@ use boxwood_protocol::params::{AttachParams, ExecParams};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::Outcome;
+use super::egress::watch::{self, Place};
 use crate::args::{AttachArguments, ExecArguments};
 use crate::context::Context;
 use crate::session::{self, Wiring};
@@ -51,7 +52,9 @@ pub(super) async fn connect_terminal(
     wiring: Wiring,
 ) -> Outcome {
     let target = connection.call::<Attach>(params).await?;
-    session::run(&target, wiring, context.screen).await
+    let place = if params.command.is_some() { Place::beside(wiring) } else { Place::Bottom };
+    let work = session::run(&target, wiring, context.screen);
+    watch::during(connection, &target, place, context.screen, work).await
 }
 
 /// Runs a command whose output becomes part of one JSON document.

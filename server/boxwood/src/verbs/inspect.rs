@@ -50,7 +50,7 @@ fn words(detail: &SandboxDetail, paint: Paint, now: Timestamp) -> String {
         ("project", (&sandbox.project).into()),
         ("session", (&sandbox.session).into()),
         ("lifetime", lifetime.into()),
-        ("network policy", enforcement(sandbox.enforcement)),
+        ("network policy", enforcement(sandbox.network, sandbox.enforcement)),
     ];
     if let Some(alarm) = &sandbox.alarm {
         pairs.push(("alarm", Cell::styled(Style::Bad, alarm)));

@@ -48,7 +48,8 @@ pub(super) async fn refresh(arguments: RefreshArguments, context: &Context) -> O
     for warning in &result.warnings {
         context.screen.warn(warning);
     }
-    context.screen.show(&result, |paint| start::words(&result, paint))?;
+    let others = start::others(&connection, context, &result.sandbox).await;
+    context.screen.show(&result, |paint| start::words(&result, others, paint))?;
     Ok(0)
 }
 

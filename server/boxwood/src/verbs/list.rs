@@ -1,5 +1,6 @@
 //! `list`.
 
+use boxwood_protocol::config::Network;
 use boxwood_protocol::contract::List;
 use boxwood_protocol::params::SandboxFilter;
 use boxwood_protocol::sandbox::{Enforcement, Health, SandboxInfo, SandboxState};
@@ -81,10 +82,12 @@ fn network(sandbox: &SandboxInfo) -> Cell {
     if sandbox.state != SandboxState::Running {
         return Cell::styled(Style::Dim, "-");
     }
-    let (style, word) = match sandbox.enforcement {
-        Enforcement::Outside => (Style::Good, "outside"),
-        Enforcement::Inside => (Style::Warning, "inside"),
-        Enforcement::Off => (Style::Warning, "open"),
+    let (style, word) = match (sandbox.network, sandbox.enforcement) {
+        (Network::None, _) => (Style::Good, "none"),
+        (_, Enforcement::Outside) => (Style::Good, "outside"),
+        (_, Enforcement::Inside) => (Style::Warning, "inside"),
+        (Network::Open, Enforcement::Off) => (Style::Warning, "open"),
+        (Network::Gateway, Enforcement::Off) => (Style::Warning, "not enforced"),
     };
     let mut text = word.to_owned();
     if sandbox.blocked > 0 {
@@ -116,6 +119,7 @@ mod tests {
             health,
             detail: detail.map(str::to_owned),
             lifetime: Lifetime::Persistent,
+            network: Network::Open,
             enforcement: Enforcement::Off,
             alarm: None,
             blocked: 0,
@@ -149,7 +153,7 @@ mod tests {
     fn a_network_is_told_in_a_word_or_two() {
         let check = |alarm: Option<&str>, blocked: u64, bypass: Option<u64>, expected: &str| {
             let mut sandbox = sandbox("a", SandboxState::Running, Health::Healthy, None);
-            sandbox.enforcement = Enforcement::Outside;
+            (sandbox.network, sandbox.enforcement) = (Network::Gateway, Enforcement::Outside);
             (sandbox.alarm, sandbox.blocked, sandbox.bypass_until_ms) = (alarm.map(str::to_owned), blocked, bypass);
             let text = table(Paint::new(false), &[], &[vec![network(&sandbox)]]);
             assert_eq!(text.trim(), expected);
@@ -157,5 +161,10 @@ mod tests {
         check(None, 0, None, "outside");
         check(None, 12, None, "outside, 12 blocked");
         check(Some("no answer"), 1, Some(5), "outside, 1 blocked, bypassed, ALARM");
+        for (mode, expected) in [(Network::None, "none"), (Network::Open, "open"), (Network::Gateway, "not enforced")] {
+            let mut sandbox = sandbox("a", SandboxState::Running, Health::Healthy, None);
+            sandbox.network = mode;
+            assert_eq!(table(Paint::new(false), &[], &[vec![network(&sandbox)]]).trim(), expected);
+        }
     }
 }

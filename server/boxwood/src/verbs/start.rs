@@ -1,18 +1,19 @@
 //! `start` and `run`: a sandbox that is there afterwards, whatever was there before.
 
 use boxwood_client::Connection;
-use boxwood_protocol::config::{ApproveParams, ConfigReport};
-use boxwood_protocol::contract::{ApproveConfig, Ensure, GetConfig};
+use boxwood_protocol::config::{ApproveParams, ConfigReport, Network, SandboxConfig};
+use boxwood_protocol::contract::{ApproveConfig, EgressPolicyOf, Ensure, GetConfig, Inspect};
+use boxwood_protocol::egress::EgressAction;
 use boxwood_protocol::params::{
     AttachParams, EnsureAction, EnsureParams, EnsureResult, ExecParams, ProjectParams, SandboxRef,
 };
-use boxwood_protocol::sandbox::Enforcement;
+use boxwood_protocol::sandbox::{Enforcement, SandboxInfo};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::{Outcome, exec};
 use crate::args::{RunArguments, SettingArguments, StartArguments};
 use crate::consent;
-use crate::context::Context;
+use crate::context::{Context, program};
 use crate::output::table::one_line;
 use crate::output::{Paint, Style};
 use crate::session::Wiring;
@@ -24,15 +25,17 @@ pub(super) async fn start(arguments: StartArguments, context: &Context) -> Outco
     let connection = context.connect().await?;
     let is_approving = settings.approve_config;
     let params = ensure_params(context, project, settings, claude_args)?;
+    let params = if_unattended(&connection, context, params).await;
     let result = ensure(&connection, context, &params, is_approving).await?;
 
     let screen = context.screen;
+    let others = others(&connection, context, &result.sandbox).await;
     if detach || screen.json || !screen.is_interactive {
-        screen.show(&result, |paint| words(&result, paint))?;
+        screen.show(&result, |paint| words(&result, others, paint))?;
         screen.note("Claude waits in it: 'boxwood attach' on a terminal, or 'boxwood exec -- claude -p QUESTION'.");
         return Ok(0);
     }
-    screen.note(&words(&result, screen.messages));
+    screen.note(&words(&result, others, screen.messages));
     let params = AttachParams {
         target: SandboxRef { sandbox: Some(result.sandbox.id), ..SandboxRef::default() },
         resume_last: resume,
@@ -46,6 +49,7 @@ pub(super) async fn run(arguments: RunArguments, context: &Context) -> Outcome {
     let connection = context.connect().await?;
     let is_approving = settings.approve_config;
     let params = ensure_params(context, context.project()?, settings, Vec::new())?;
+    let params = if_unattended(&connection, context, params).await;
     let result = ensure(&connection, context, &params, is_approving).await?;
     let target = SandboxRef { sandbox: Some(result.sandbox.id), ..SandboxRef::default() };
     if context.screen.json {
@@ -69,6 +73,42 @@ pub(super) fn ensure_params(
         config: settings::config(flags, claude_args, &environment)?,
         credentials: settings::credentials(&environment),
     })
+}
+
+/// Where nobody looks, a new sandbox refuses the hosts that no rule names, unless settings say what becomes of them: each
+/// would only wait in vain, and what waits for it with it. One that is there stays as it was made.
+async fn if_unattended(connection: &Connection, context: &Context, mut params: EnsureParams) -> EnsureParams {
+    if !context.screen.is_unattended {
+        return params;
+    }
+    let target = SandboxRef { sandbox: None, project: Some(params.project.clone()), session: params.session.clone() };
+    let is_new = connection.call::<Inspect>(&target).await.is_err_and(|error| error.code == ErrorCode::SandboxNotFound);
+    // What cannot be read now is said by the request itself.
+    if is_new && let Ok(report) = config_of(connection, &params.project).await {
+        params.config = without_questions(params.config, &report.effective);
+    }
+    params
+}
+
+/// The request's settings, with hosts refused that no rule names when nothing in force says otherwise.
+fn without_questions(request: Option<SandboxConfig>, effective: &SandboxConfig) -> Option<SandboxConfig> {
+    let network = request.as_ref().and_then(|request| request.network).or(effective.network).unwrap_or_default();
+    let is_said = effective.egress.as_ref().is_some_and(|egress| egress.default.is_some());
+    if network != Network::Gateway || is_said {
+        return request;
+    }
+    let mut request = request.unwrap_or_default();
+    request.egress.get_or_insert_default().default.get_or_insert(EgressAction::Deny);
+    Some(request)
+}
+
+/// What becomes of hosts that no rule names; `None` where no policy is enforced, or nobody reads it.
+pub(super) async fn others(connection: &Connection, context: &Context, sandbox: &SandboxInfo) -> Option<EgressAction> {
+    if context.screen.json || sandbox.alarm.is_some() || sandbox.enforcement == Enforcement::Off {
+        return None;
+    }
+    let target = SandboxRef { sandbox: Some(sandbox.id.clone()), ..SandboxRef::default() };
+    connection.call::<EgressPolicyOf>(&target).await.ok().map(|report| report.default)
 }
 
 /// Brings the sandbox to life, approving the project's configuration if the person wants that.
@@ -129,8 +169,8 @@ async fn config_of(connection: &Connection, project: &str) -> Result<ConfigRepor
     connection.call::<GetConfig>(&ProjectParams { project: Some(project.to_owned()) }).await
 }
 
-/// The result in words.
-pub(super) fn words(result: &EnsureResult, paint: Paint) -> String {
+/// The result in words. `others` is what becomes of hosts that no rule names, where a policy is enforced.
+pub(super) fn words(result: &EnsureResult, others: Option<EgressAction>, paint: Paint) -> String {
     let sandbox = &result.sandbox;
     let done = match result.action {
         EnsureAction::Created => "Created",
@@ -139,15 +179,23 @@ pub(super) fn words(result: &EnsureResult, paint: Paint) -> String {
         EnsureAction::Recreated => "Made anew:",
     };
     let mut text = format!("{} sandbox {}", paint.paint(Style::Good, done), paint.paint(Style::Head, &sandbox.id));
-    match (&sandbox.alarm, sandbox.enforcement) {
-        (Some(alarm), _) => {
-            let head = paint.paint(Style::Bad, "Network:");
-            text.push_str(&format!("\n{head} {}", one_line(alarm)));
+    if let Some(alarm) = &sandbox.alarm {
+        let head = paint.paint(Style::Bad, "Network:");
+        text.push_str(&format!("\n{head} {}", one_line(alarm)));
+    }
+    let id = &sandbox.id;
+    match others {
+        Some(EgressAction::Ask) => text.push_str(&format!(
+            "\nIt reaches what its policy names; other hosts wait for your answer: '{} egress ask --follow {id}' in another terminal.",
+            program()
+        )),
+        Some(EgressAction::Deny) => {
+            text.push_str("\nIt reaches what its policy names and nothing else: 'boxwood egress policy' shows it.");
         }
-        (None, Enforcement::Outside | Enforcement::Inside) => {
-            text.push_str("\nIts network is what the policy allows: 'boxwood egress policy' shows it.");
+        Some(EgressAction::Allow) => {
+            text.push_str("\nIt reaches everything that its policy does not deny: 'boxwood egress policy' shows it.");
         }
-        (None, Enforcement::Off) => {}
+        None => {}
     }
     if sandbox.bypass_until_ms.is_some() {
         let head = paint.paint(Style::Warning, "Network:");
@@ -157,4 +205,38 @@ pub(super) fn words(result: &EnsureResult, paint: Paint) -> String {
         text.push_str("\nIts configuration has changed since; 'boxwood refresh' applies it.");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use boxwood_protocol::egress::EgressConfig;
+
+    use super::*;
+
+    fn with(network: Option<Network>, default: Option<EgressAction>) -> SandboxConfig {
+        let egress = default.map(|default| EgressConfig { default: Some(default), ..EgressConfig::default() });
+        SandboxConfig { network, egress, ..SandboxConfig::default() }
+    }
+
+    #[test]
+    fn where_nobody_looks_nothing_waits_unless_settings_say_so() {
+        let refusing = || Some(with(None, Some(EgressAction::Deny)));
+        let behind_gateway = |default| with(Some(Network::Gateway), default);
+        let check = |request: Option<SandboxConfig>, effective: &SandboxConfig, expected: Option<SandboxConfig>| {
+            assert_eq!(without_questions(request, effective), expected, "{effective:?}");
+        };
+        check(None, &behind_gateway(None), refusing());
+        for said in [EgressAction::Ask, EgressAction::Allow, EgressAction::Deny] {
+            check(None, &behind_gateway(Some(said)), None);
+        }
+        check(None, &with(Some(Network::Open), None), None);
+        check(None, &with(Some(Network::None), None), None);
+        let open = || Some(with(Some(Network::Open), None));
+        check(open(), &behind_gateway(None), open());
+        let allowing = EgressConfig { allow: Some(vec!["a.example".to_owned()]), ..EgressConfig::default() };
+        let request = SandboxConfig { egress: Some(allowing.clone()), ..SandboxConfig::default() };
+        let both = EgressConfig { default: Some(EgressAction::Deny), ..allowing };
+        let expected = SandboxConfig { egress: Some(both), ..SandboxConfig::default() };
+        check(Some(request), &behind_gateway(None), Some(expected));
+    }
 }

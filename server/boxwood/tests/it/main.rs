@@ -5,5 +5,6 @@
 #[path = "../../../client/tests/it/fake.rs"]
 mod fake;
 mod program;
+mod questions;
 mod session;
 mod terminal;

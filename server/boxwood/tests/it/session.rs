@@ -17,14 +17,20 @@ use crate::terminal::Terminal;
 const CONTAINER: &str = "boxwood-shop-0a1b2c3d";
 
 /// A running sandbox, the daemon that knows it and the engine that has it.
-struct Sandbox {
+pub(crate) struct Sandbox {
     place: TempDir,
-    docker: FakeDocker,
-    daemon: FakeDaemon,
+    pub(crate) docker: FakeDocker,
+    pub(crate) daemon: FakeDaemon,
+    network: &'static str,
 }
 
 impl Sandbox {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
+        Self::on("gateway")
+    }
+
+    /// One whose network is of this kind.
+    pub(crate) fn on(network: &'static str) -> Self {
         let place = tempfile::tempdir().expect("temporary directory");
         let docker = FakeDocker::start();
         docker.add_image(&ImageSeed::new("any:1"));
@@ -34,7 +40,7 @@ impl Sandbox {
             "count" => Some(Execution::Consumes { stdout: b"read\n".to_vec(), stderr: Vec::new(), exit_code: 0 }),
             "claude" => Some(Execution::Echoes { greeting: b"hello".to_vec() }),
             "quoter" => Some(("OCI runtime exec failed: quoted", "", 0).into()),
-            _ if command[0] == "/opt/boxwood/bin/bash" => Some(Execution::prints("")),
+            _ if command[0].starts_with("/opt/boxwood/bin/") => Some(Execution::prints("")),
             _ => None,
         });
         let container = run_container(&docker.host());
@@ -43,7 +49,7 @@ impl Sandbox {
         let version = env!("CARGO_PKG_VERSION");
         let newest = Identity { build: format!("{version}+{}", u64::MAX), ..Identity::of(version) };
         let daemon = FakeDaemon::listen(&paths, newest);
-        let sandbox = Self { place, docker, daemon };
+        let sandbox = Self { place, docker, daemon, network };
         sandbox.lead_to(&container, "claude");
         sandbox
     }
@@ -53,7 +59,7 @@ impl Sandbox {
         self.daemon.lead_to(json!({
             "sandbox": {
                 "id": "shop-0a1b2c3d", "container": CONTAINER, "project": "/shop", "session": "default",
-                "state": "running", "health": "healthy", "lifetime": "persistent", "enforcement": "off",
+                "state": "running", "health": "healthy", "lifetime": "persistent", "network": self.network, "enforcement": "off",
                 "image": "any:1", "claudeVersion": "1", "createdAt": "2026-01-01T00:00:00Z", "isOutdated": false,
             },
             "endpoint": self.docker.host(), "apiVersion": "1.41", "containerId": container,
@@ -61,7 +67,7 @@ impl Sandbox {
         }));
     }
 
-    fn command(&self, arguments: &[&str]) -> Command {
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_boxwood"));
         command.args(arguments).env_clear().env("HOME", self.place.path()).current_dir(self.place.path());
         command.env("BOXWOOD_RUNTIME_DIR", self.place.path().join("run"));

@@ -34,6 +34,17 @@ fn upper_layers_win_and_sources_are_told() {
 }
 
 #[test]
+fn a_project_gives_no_network_to_who_wants_none() {
+    let network = |user: &str, project: &str| {
+        merge(&[(ConfigSource::User, layer(user)), (ConfigSource::Project, layer(project))]).0.network
+    };
+    let (none, gateway) = (r#"{"network": "none"}"#, r#"{"network": "gateway"}"#);
+    assert_eq!(network(none, gateway), Some(Network::None));
+    assert_eq!(network(gateway, none), Some(Network::None));
+    assert_eq!(network(r#"{"network": "open"}"#, gateway), Some(Network::Gateway));
+}
+
+#[test]
 fn values_out_of_range_are_named() {
     let check = |text: &str, expected: &str| match resolved(text) {
         Err(ConfigError::Value { setting, .. }) => assert_eq!(setting, expected, "{text}"),

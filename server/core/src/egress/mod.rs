@@ -5,9 +5,11 @@
 //! spelling of a name gets past a rule about it.
 
 pub mod address;
+pub mod endpoint;
 mod explain;
 pub mod host;
 pub mod judge;
+pub mod narrowed;
 pub mod path;
 pub mod pattern;
 pub mod plain;
@@ -17,8 +19,10 @@ pub mod rule;
 pub mod settings;
 
 pub use address::is_private;
+pub use endpoint::{Endpoint, EndpointError, endpoint};
 pub use host::{Host, HostError};
 pub use judge::{Compiled, Judged, Query, Requests};
+pub use narrowed::narrowed;
 pub use pattern::{Pattern, PatternError, Target};
 pub use policy::{Decided, EgressLayers};
 pub use presets::presets;

@@ -215,14 +215,14 @@ fn bounded(user: &EgressConfig, project: &EgressConfig) -> EgressConfig {
     all
 }
 
-fn least(a: Option<u32>, b: Option<u32>) -> Option<u32> {
+pub(super) fn least(a: Option<u32>, b: Option<u32>) -> Option<u32> {
     match (a, b) {
         (Some(a), Some(b)) => Some(a.min(b)),
         (a, b) => a.or(b),
     }
 }
 
-fn fewest(a: Option<&String>, b: Option<&String>) -> Option<String> {
+pub(super) fn fewest(a: Option<&String>, b: Option<&String>) -> Option<String> {
     // A text that is no amount comes first, so that it is found and named.
     [a, b].into_iter().flatten().min_by_key(|text| parse_bytes(text)).cloned()
 }

@@ -221,7 +221,7 @@ fn config(rules: Vec<EgressRule>) -> SandboxConfig {
 }
 
 /// More than usual, as one is soon done; still more on request, by the library's own variable.
-fn config_of_tests() -> ProptestConfig {
+pub(super) fn config_of_tests() -> ProptestConfig {
     let usual = ProptestConfig::default();
     ProptestConfig { cases: usual.cases.max(1024), failure_persistence: None, ..usual }
 }

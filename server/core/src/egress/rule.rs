@@ -149,8 +149,8 @@ fn bounded<'a, T>(list: Option<&'a [T]>, what: &'static str) -> Result<Option<&'
 }
 
 /// The start of a text that may be anything.
-pub(super) fn shown(text: &str) -> String {
-    text.chars().take(80).flat_map(char::escape_debug).collect()
+pub(crate) fn shown(text: &str) -> String {
+    text.chars().take(80).flat_map(char::escape_default).collect()
 }
 
 /// A rule as people write it, without what becomes of it: `*.github.com:443`, `GET,HEAD api.example.com/v1/*`.
@@ -173,10 +173,10 @@ pub fn rule_text(rule: &EgressRule) -> String {
     }
     match rule.paths.as_deref() {
         None => {}
-        Some([path]) => text.push_str(path),
+        Some([path]) => text.push_str(&shown(path)),
         Some(paths) => {
             text.push('{');
-            text.push_str(&paths.join(","));
+            text.push_str(&paths.iter().map(|path| shown(path)).collect::<Vec<_>>().join(","));
             text.push('}');
         }
     }

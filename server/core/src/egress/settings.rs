@@ -115,9 +115,6 @@ pub fn check_masked(paths: &[String]) -> Result<(), ConfigError> {
 /// A masked path as it is compared: without `./` in front and slashes around.
 #[must_use]
 pub fn masked(path: &str) -> String {
-    if let Some(lifted) = path.strip_prefix('!') {
-        return format!("!{}", masked(lifted));
-    }
     path.split('/').filter(|part| !matches!(*part, "" | ".")).collect::<Vec<_>>().join("/")
 }
 
@@ -130,7 +127,9 @@ pub fn widens(project: &SandboxConfig) -> Vec<String> {
     if !names.is_empty() {
         list.push(format!("may reach the hosts of {}", names.join(", ")));
     }
-    let allowed: Vec<&str> = egress.allow.iter().flatten().map(String::as_str).collect();
+    // In the form in which they are compared: letters of other alphabets can look like these.
+    let form = |text: &String| Target::parse(text).map_or_else(|_| shown(text), |target| target.to_string());
+    let allowed: Vec<String> = egress.allow.iter().flatten().map(form).collect();
     if !allowed.is_empty() {
         list.push(format!("may reach {}", allowed.join(", ")));
     }
@@ -142,7 +141,8 @@ pub fn widens(project: &SandboxConfig) -> Vec<String> {
         list.push(format!("may ask for {}{}", rule_text(rule), private_words(rule)));
     }
     for (name, address) in egress.hosts.iter().flatten() {
-        list.push(format!("takes {address} for {}", shown(name)));
+        let name = Host::parse(name).map_or_else(|_| shown(name), |host| host.to_string());
+        list.push(format!("takes {address} for {name}"));
     }
     if egress.default == Some(EgressAction::Allow) {
         list.push("may reach every host that no rule denies".to_owned());

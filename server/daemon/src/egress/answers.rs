@@ -3,15 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxwood_core::egress::{Pattern, Target, policy};
+use boxwood_core::egress::{Compiled, Decided, Host, Pattern, Query, Requests, Target, policy};
+use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::egress::{
-    EgressAction, EgressAnswer, EgressAsk, EgressDecision, EgressLayer, EgressRule, EgressVia,
+    EgressAction, EgressAnswer, EgressAsk, EgressDecision, EgressLayer, EgressPolicy, EgressRule, EgressVia,
 };
 use boxwood_protocol::gateway::{Ask, Decide, Nothing};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::entry::{Entry, now_ms};
-use super::remembered;
+use super::{decisions, layers, remembered};
 use crate::daemon::Daemon;
 use crate::error::Result;
 
@@ -36,40 +37,63 @@ pub(super) fn target(text: &str) -> Result<Target> {
 fn waiting(entry: &Entry, target: &Target) -> Vec<EgressAsk> {
     let fits = |ask: &&EgressAsk| {
         target.port.is_none_or(|port| port == ask.port)
-            && boxwood_core::egress::Host::parse(&ask.host).is_ok_and(|host| target.pattern.matches(&host))
+            && Host::parse(&ask.host).is_ok_and(|host| target.pattern.matches(&host))
     };
     entry.state().asks.values().filter(fits).cloned().collect()
 }
 
-/// The rule that an answer makes. Without a port it is about the ports that wait; those of the web belong together.
+/// The rule that an answer makes.
 fn rule(text: &str, target: &Target, asks: &[EgressAsk], action: EgressAction) -> Result<EgressRule> {
     let mut rule = policy::rule_for(text, action).map_err(|cause| not_a_host(text, cause))?;
-    let mut ports: Vec<u16> = asks.iter().map(|ask| ask.port).collect();
-    ports.sort_unstable();
-    ports.dedup();
-    if target.port.is_none() && action == EgressAction::Allow && ports.iter().any(|port| !matches!(port, 80 | 443)) {
-        rule.ports = Some(ports);
+    if target.port.is_none() && action == EgressAction::Allow {
+        rule.ports = decisions::meant(asks.iter().map(|ask| ask.port).collect());
     }
     // A person who allows an address means it, wherever it is.
-    if matches!(target.pattern, Pattern::Exact(boxwood_core::egress::Host::Address(_)) | Pattern::Block(_)) {
+    if matches!(target.pattern, Pattern::Exact(Host::Address(_)) | Pattern::Block(_)) {
         rule.private = Some(true);
     }
     Ok(rule)
 }
 
-/// Whether a decision is about the same as another, so that the newer one takes its place.
-fn is_same(a: &EgressRule, b: &EgressRule) -> bool {
-    a.host == b.host
-        && match (&a.ports, &b.ports) {
-            (Some(a), Some(b)) => a.iter().any(|port| b.contains(port)),
-            _ => true,
+/// The policy that an answer changes, without earlier refusals by answers: they say nothing of how.
+fn policy_before(daemon: &Daemon, project: &str, entry: Option<&Arc<Entry>>) -> Option<EgressPolicy> {
+    let known = entry.and_then(|entry| entry.state().policy.clone());
+    let mut policy = known.or_else(|| {
+        let layers = layers::read(&daemon.paths, project, &SandboxConfig::default()).ok()?.layers;
+        let rules = remembered::get(&daemon.paths, project).rules;
+        layers.policy(&Decided { remembered: rules, ..Decided::default() }).ok()
+    })?;
+    policy.rules.retain(|placed| {
+        let is_answer = matches!(placed.layer, EgressLayer::Session | EgressLayer::Remembered);
+        !(is_answer && placed.rule.action == EgressAction::Deny)
+    });
+    Some(policy)
+}
+
+/// Keeps what the rule that decides so far says beside its action: whether the name may lead to private addresses, and
+/// whether its TLS is opened. An answer is about whether, not about how.
+fn keep_manner(rule: &mut EgressRule, target: &Target, policy: &EgressPolicy) {
+    let before = match &target.pattern {
+        Pattern::Exact(host) => {
+            let Ok(compiled) = Compiled::new(policy) else { return };
+            let ports = decisions::ports(rule).unwrap_or_default();
+            let now_ms = now_ms();
+            let decides = |port| compiled.judge(&Query { host, port, requests: Requests::Later, now_ms }).rule;
+            ports.iter().rev().copied().find_map(decides).and_then(|index| policy.rules.get(index))
         }
+        // What is said of single names does not hold for all of them.
+        _ => policy.rules.iter().find(|placed| placed.rule.host == rule.host),
+    };
+    if let Some(before) = before.filter(|before| before.rule.action != EgressAction::Deny) {
+        rule.private = rule.private.or(before.rule.private);
+        rule.inspect = rule.inspect.or(before.rule.inspect);
+    }
 }
 
 fn drop_passing(entry: &Entry, rule: &EgressRule) {
     let mut state = entry.state();
-    state.passing.session.retain(|kept| !is_same(kept, rule));
-    state.brief.retain(|(kept, _)| !is_same(kept, rule));
+    state.passing.session.retain_mut(|kept| decisions::stays(kept, rule));
+    state.brief.retain_mut(|(kept, _)| decisions::stays(kept, rule));
 }
 
 /// Does what the person answered.
@@ -86,7 +110,12 @@ pub(super) async fn decide(
         EgressAnswer::Deny | EgressAnswer::DenyAlways => EgressAction::Deny,
         EgressAnswer::AllowOnce | EgressAnswer::AllowSession | EgressAnswer::AllowProject => EgressAction::Allow,
     };
-    let rule = rule(host, &target, &asks, action)?;
+    let mut rule = rule(host, &target, &asks, action)?;
+    if action == EgressAction::Allow
+        && let Some(policy) = policy_before(daemon, project, entry)
+    {
+        keep_manner(&mut rule, &target, &policy);
+    }
     tracing::info!(project, host = rule.host, ?answer, waiting = asks.len(), "the person decided");
     match (answer, entry) {
         (EgressAnswer::AllowProject | EgressAnswer::DenyAlways, _) => {
@@ -94,10 +123,10 @@ pub(super) async fn decide(
                 drop_passing(&entry, &rule);
                 entry.keep(daemon)?;
             }
-            let mut kept = remembered::get(&daemon.paths, project);
-            kept.rules.retain(|other| !is_same(other, &rule));
-            kept.rules.push(rule);
-            remembered::put(&daemon.paths, kept)?;
+            remembered::change(&daemon.paths, project, |kept| {
+                kept.rules.retain_mut(|other| decisions::stays(other, &rule));
+                kept.rules.push(rule);
+            })?;
             daemon.egress.reconsider(daemon, project).await?;
         }
         (_, None) => {
@@ -108,7 +137,7 @@ pub(super) async fn decide(
             .hint("start it, or decide for the project"));
         }
         (EgressAnswer::AllowOnce, Some(_)) if asks.is_empty() => return Err(nothing_waits(&rule.host)),
-        (EgressAnswer::AllowOnce, Some(entry)) => let_go(daemon, entry, asks).await?,
+        (EgressAnswer::AllowOnce, Some(entry)) => let_go(entry, asks).await?,
         (EgressAnswer::AllowSession, Some(entry)) => {
             drop_passing(entry, &rule);
             entry.state().passing.session.push(rule);
@@ -135,21 +164,22 @@ pub(super) async fn decide(
     Ok(())
 }
 
-/// Lets the connections go on that wait now. A policy that decides does that by itself; this changes none.
-async fn let_go(daemon: &Daemon, entry: &Entry, asks: Vec<EgressAsk>) -> Result<()> {
+/// Lets the connections go on that wait now. A policy that decides does that by itself; this changes none. Some of them
+/// may have given up meanwhile: only when none is left was there nothing to answer.
+async fn let_go(entry: &Entry, asks: Vec<EgressAsk>) -> Result<()> {
+    let mut outcome = None;
     for ask in asks {
         let decide = Decide { ask: ask.id.clone(), action: EgressAction::Allow };
         match entry.gateway.ask(Ask::Decide(decide)).await {
-            Ok(status) => drop(entry.take(daemon, status)),
+            Ok(()) => outcome = Some(Ok(())),
             Err(problem) => {
-                let status = entry.gateway.ask(Ask::Status(Nothing {})).await?;
-                entry.take(daemon, status);
+                entry.gateway.ask(Ask::Status(Nothing {})).await?;
                 let is_waiting = entry.state().asks.contains_key(&ask.id);
-                return Err(if is_waiting { problem } else { nothing_waits(&ask.host) });
+                outcome.get_or_insert_with(|| Err(if is_waiting { problem } else { nothing_waits(&ask.host) }));
             }
         }
     }
-    Ok(())
+    outcome.unwrap_or(Ok(()))
 }
 
 fn nothing_waits(host: &str) -> RpcError {
@@ -163,11 +193,7 @@ pub(super) async fn forget(daemon: &Arc<Daemon>, project: &str, entry: Option<&A
         Box::new(|_| true)
     } else {
         let target = target(host)?;
-        let name = target.pattern.to_string();
-        Box::new(move |rule| {
-            rule.host == name
-                && target.port.is_none_or(|port| rule.ports.as_ref().is_none_or(|ports| ports.contains(&port)))
-        })
+        Box::new(move |rule| decisions::is_about(rule, &target))
     };
     let mut count = 0;
     if let Some(entry) = entry {
@@ -180,16 +206,16 @@ pub(super) async fn forget(daemon: &Arc<Daemon>, project: &str, entry: Option<&A
         }
         entry.keep(daemon)?;
     }
-    let mut kept = remembered::get(&daemon.paths, project);
-    let before = kept.rules.len();
-    kept.rules.retain(|rule| !is_meant(rule));
-    count += before - kept.rules.len();
+    count += remembered::change(&daemon.paths, project, |kept| {
+        let before = kept.rules.len();
+        kept.rules.retain(|rule| !is_meant(rule));
+        before - kept.rules.len()
+    })?;
     drop(is_meant);
     if count == 0 && host != "*" {
         return Err(RpcError::new(ErrorCode::EgressNothing, format!("nothing was decided for {host}"))
             .hint("'boxwood egress policy' shows what was decided, and what files say"));
     }
-    remembered::put(&daemon.paths, kept)?;
     tracing::info!(project, host, count, "the person took back what was decided");
     daemon.egress.reconsider(daemon, project).await
 }

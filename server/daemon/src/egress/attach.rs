@@ -44,7 +44,7 @@ async fn again_and_again(daemon: &Arc<Daemon>, entry: &Arc<Entry>, first: Stream
     loop {
         if let Some(streams) = streams.take() {
             let began = Instant::now();
-            let end = converse(streams, wishes, |tell| entry.hear(daemon, tell)).await;
+            let end = converse(streams, wishes, |heard| entry.hear(daemon, heard)).await;
             tracing::info!(sandbox = entry.sandbox, end, "the conversation with a gateway ended");
             if began.elapsed() >= LASTING {
                 pause = Duration::ZERO;

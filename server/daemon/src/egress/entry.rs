@@ -2,28 +2,25 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use boxwood_core::egress::{Decided, EgressLayers};
 use boxwood_protocol::Event;
-use boxwood_protocol::egress::{EgressAction, EgressAsk, EgressDecision, EgressPolicy, EgressRule};
-use boxwood_protocol::gateway::{Ask, Configure, Status, Tell};
+use boxwood_protocol::egress::{EgressAsk, EgressPolicy, EgressRule};
+use boxwood_protocol::gateway::{Ask, Configure, Status};
 use boxwood_protocol::sandbox::Enforcement;
 use tokio_util::sync::CancellationToken;
 
 use super::link::Gateway;
 use super::look::{Finding, Place};
 use super::remembered;
-use super::teller::{Teller, Turn};
+use super::teller::Teller;
 use super::trail::Trail;
 use super::{Label, authority, layers};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::records::Passing;
 use crate::sys;
-
-/// Counts are told to clients this much later, together with others that come meanwhile.
-const COUNTED: Duration = Duration::from_millis(250);
 
 /// One sandbox's network.
 pub(super) struct Entry {
@@ -49,24 +46,28 @@ pub(super) struct State {
     pub(super) brief: Vec<(EgressRule, u64)>,
     /// What files and flags said when they could last be read.
     layers: Option<EgressLayers>,
+    /// The policy that is in force.
     pub(super) policy: Option<EgressPolicy>,
-    /// The last policy that was given to the gateway, and whether it answered.
-    given: Option<Configure>,
-    is_enforced: bool,
+    /// The last policy that was given to the gateway, and whether that is the one in force.
+    pub(super) given: Option<Configure>,
+    pub(super) is_enforced: bool,
     pub(super) status: Status,
     /// What runs of the gateway before this one counted.
-    earlier: (u64, u64),
-    blocked_since: u64,
+    pub(super) earlier: (u64, u64),
+    /// Refused since the last status.
+    pub(super) blocked_since: u64,
     pub(super) asks: BTreeMap<String, EgressAsk>,
     pub(super) trail: Trail,
-    teller: Teller,
-    is_relabelling: bool,
+    pub(super) teller: Teller,
+    pub(super) is_relabelling: bool,
     pub(super) place: Option<(Place, String)>,
     pub(super) finding: Finding,
     /// Why the conversation is broken, for longer than a moment.
     silence: Option<String>,
-    /// Why the policy in force is not the one that files ask for.
-    trouble: Option<String>,
+    /// Why the newest policy is not in force.
+    pub(super) refused: Option<String>,
+    /// Why the newest policy is not all that files ask for.
+    held_back: Option<String>,
 }
 
 impl Entry {
@@ -89,7 +90,8 @@ impl Entry {
             place: None,
             finding: Finding::Unknown,
             silence: None,
-            trouble: None,
+            refused: None,
+            held_back: None,
         };
         Self {
             sandbox: sandbox.to_owned(),
@@ -130,23 +132,28 @@ impl Entry {
     }
 
     /// Makes the policy out of everything that has a say and sees to it that the gateway enforces it. Nothing is asked of
-    /// the gateway when it enforces just that already.
+    /// the gateway when it enforces just that already. When that fails, the policy that is in force stays, and the label
+    /// says so.
     pub(super) async fn enforce(&self, daemon: &Daemon) -> Result<()> {
-        let began = Instant::now();
         let _turn = self.turn.lock().await;
-        let configure = self.configure(daemon)?;
-        let Some(configure) = configure else { return Ok(()) };
+        let outcome = self.give(daemon).await;
+        self.state().refused =
+            outcome.as_ref().err().map(|problem| format!("the newest policy is not in force: {problem}"));
+        self.relabel(daemon);
+        outcome
+    }
+
+    async fn give(&self, daemon: &Daemon) -> Result<()> {
+        let began = Instant::now();
+        let Some(configure) = self.configure(daemon)? else { return Ok(()) };
         let (revision, rules) = (configure.revision, configure.policy.rules.len());
         {
             let mut state = self.state();
-            state.policy = Some(configure.policy.clone());
             state.given = Some(configure.clone());
             state.is_enforced = false;
         }
-        let answered = self.gateway.ask(Ask::Configure(Box::new(configure))).await;
-        let status = answered?;
-        self.state().is_enforced = true;
-        self.take(daemon, status);
+        // The status that answers is taken in where it is heard, in its turn: `take` sees that the policy is in force.
+        self.gateway.ask(Ask::Configure(Box::new(configure))).await?;
         let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
         tracing::info!(sandbox = self.sandbox, revision, rules, took_ms, "a policy is in force");
         Ok(())
@@ -158,22 +165,22 @@ impl Entry {
         if self.token.is_cancelled() {
             return Err(error::internal("the conversation with the gateway has ended by now"));
         }
-        let request = daemon.records.get(&self.sandbox).map(|record| record.request).unwrap_or_default();
+        let request = daemon.records.get(&self.sandbox).map(|record| record.asked()).unwrap_or_default();
         let read = layers::read(&daemon.paths, &self.project, &request);
         let rules = remembered::get(&daemon.paths, &self.project).rules;
         let authority = authority::get(&daemon.paths, &self.sandbox)?;
         let now = now_ms();
         let mut state = self.state();
         let layers = match (read, &state.layers) {
-            (Ok(layers), _) => {
-                state.trouble = None;
-                layers
+            (Ok(read), _) => {
+                state.held_back = read.held_back;
+                read.layers
             }
             // A file that is being written, or wrong, takes nothing back.
             (Err(problem), Some(before)) => {
                 tracing::warn!(sandbox = self.sandbox, %problem, "the policy stays as it was");
                 let before = before.clone();
-                state.trouble = Some(format!("the policy is as it was before a file became unreadable: {problem}"));
+                state.held_back = Some(format!("the policy is as it was before a file became unreadable: {problem}"));
                 before
             }
             (Err(problem), None) => return Err(problem),
@@ -191,118 +198,6 @@ impl Entry {
         let is_known = state.is_enforced
             && state.given.as_ref().is_some_and(|given| Configure { revision, ..given.clone() } == next);
         Ok((!is_known).then_some(next))
-    }
-
-    /// Takes in how the gateway is. True when it has another policy than it was given, as after a restart.
-    pub(super) fn take(&self, daemon: &Daemon, mut status: Status) -> bool {
-        let recent = std::mem::take(&mut status.recent);
-        let mut state = self.state();
-        if state.status.run != status.run {
-            let (allowed, blocked) = state.earlier;
-            state.earlier = (allowed + state.status.allowed, blocked + state.status.blocked);
-        }
-        state.blocked_since = 0;
-        let asks: BTreeMap<_, _> = status.asks.iter().map(|ask| (ask.id.clone(), ask.clone())).collect();
-        let before = std::mem::replace(&mut state.asks, asks.clone());
-        for ask in asks.values().filter(|ask| before.get(&ask.id) != Some(ask)) {
-            daemon.hub.tell(Event::EgressAsking { sandbox_id: self.sandbox.clone(), ask: ask.clone() });
-        }
-        for id in before.into_keys().filter(|id| !asks.contains_key(id)) {
-            daemon.hub.tell(Event::EgressAsked { sandbox_id: self.sandbox.clone(), ask_id: id });
-        }
-        let missed: Vec<_> = recent.into_iter().filter(|decision| !state.trail.has(decision)).collect();
-        let is_other = state.given.as_ref().is_some_and(|given| given.revision != status.revision);
-        state.status = status;
-        drop(state);
-        for decision in missed {
-            self.log(daemon, decision);
-        }
-        self.relabel(daemon);
-        is_other
-    }
-
-    /// Takes in what the gateway tells by itself.
-    pub(super) fn hear(self: &Arc<Self>, daemon: &Arc<Daemon>, tell: Tell) {
-        let sandbox_id = self.sandbox.clone();
-        match tell {
-            Tell::Ready(status) => {
-                if self.take(daemon, status) {
-                    self.give_again(daemon);
-                }
-            }
-            Tell::Decided(decision) => self.on_decision(daemon, decision),
-            Tell::Asking(ask) => {
-                self.state().asks.insert(ask.id.clone(), ask.clone());
-                daemon.hub.tell(Event::EgressAsking { sandbox_id, ask });
-            }
-            Tell::Asked { id } => {
-                self.state().asks.remove(&id);
-                daemon.hub.tell(Event::EgressAsked { sandbox_id, ask_id: id });
-            }
-        }
-    }
-
-    /// Gives the gateway its policy although it was given before: it has another one, or none.
-    pub(super) fn give_again(self: &Arc<Self>, daemon: &Arc<Daemon>) {
-        self.state().is_enforced = false;
-        let (entry, daemon) = (Arc::clone(self), Arc::clone(daemon));
-        tokio::spawn(async move {
-            if let Err(problem) = entry.enforce(&daemon).await {
-                tracing::warn!(sandbox = entry.sandbox, %problem, "the gateway could not be given its policy");
-            }
-        });
-    }
-
-    fn on_decision(self: &Arc<Self>, daemon: &Arc<Daemon>, decision: EgressDecision) {
-        if self.state().trail.has(&decision) {
-            return;
-        }
-        if decision.action == EgressAction::Deny {
-            let mut state = self.state();
-            state.blocked_since += u64::from(decision.count);
-            if !std::mem::replace(&mut state.is_relabelling, true) {
-                let (entry, daemon) = (Arc::clone(self), Arc::clone(daemon));
-                tokio::spawn(async move {
-                    tokio::time::sleep(COUNTED).await;
-                    entry.state().is_relabelling = false;
-                    entry.relabel(&daemon);
-                });
-            }
-        }
-        self.state().trail.add(decision.clone());
-        let turn = self.state().teller.add(decision, Instant::now());
-        match turn {
-            Turn::Now(decision) => self.tell(daemon, decision),
-            Turn::Later(pause) => self.tell_later(daemon, pause),
-            Turn::Waits => {}
-        }
-    }
-
-    fn tell_later(self: &Arc<Self>, daemon: &Arc<Daemon>, mut pause: Duration) {
-        let (entry, daemon) = (Arc::clone(self), Arc::clone(daemon));
-        tokio::spawn(async move {
-            loop {
-                tokio::time::sleep(pause).await;
-                let (told, again) = entry.state().teller.due(Instant::now());
-                for decision in told {
-                    entry.tell(&daemon, decision);
-                }
-                match again {
-                    Some(next) => pause = next,
-                    None => return,
-                }
-            }
-        });
-    }
-
-    fn tell(&self, daemon: &Daemon, decision: EgressDecision) {
-        daemon.hub.tell(Event::EgressDecided { sandbox_id: self.sandbox.clone(), decision });
-    }
-
-    /// Logs and tells a decision that is not one of a flood.
-    pub(super) fn log(&self, daemon: &Daemon, decision: EgressDecision) {
-        self.state().trail.add(decision.clone());
-        self.tell(daemon, decision);
     }
 
     /// Keeps what is decided for the session, so that the next daemon knows it.
@@ -346,7 +241,7 @@ impl Entry {
             enforcement,
             alarm: match &state.finding {
                 Finding::Leak(_) => found,
-                _ => silence.or(found).or_else(|| state.trouble.clone()),
+                _ => silence.or(found).or_else(|| state.refused.clone()).or_else(|| state.held_back.clone()),
             },
             blocked: state.earlier.1 + state.status.blocked + state.blocked_since,
             bypass_until_ms: (until > now_ms()).then_some(until),
@@ -369,9 +264,7 @@ impl Entry {
 }
 
 fn no_network(why: &str) -> String {
-    format!(
-        "it has no network at present: {why}; 'boxwood restart' starts its gateway anew, 'boxwood refresh' makes its network anew"
-    )
+    format!("it has no network at present: {why}; 'boxwood restart' makes its gateway and its network anew")
 }
 
 /// Milliseconds since 1970.

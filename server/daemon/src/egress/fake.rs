@@ -4,7 +4,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use boxwood_engine::{EngineError, Output, OutputStream};
 use boxwood_protocol::egress::{EgressAction, EgressDecision, EgressLayer, EgressVia};
-use boxwood_protocol::gateway::{Answer, Ask, Configure, Decide, Notice, Request, Status, Tell};
+use boxwood_protocol::gateway::{Answer, Ask, Configure, Decide, Notice, Refusal, Request, Status, Tell};
 use bytes::Bytes;
 use futures::channel::mpsc::{UnboundedSender, unbounded};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -23,13 +23,25 @@ struct Inner {
     decided: Vec<Decide>,
     output: Option<UnboundedSender<Result<Output, EngineError>>>,
     attached: u32,
+    /// Told right after the next answer.
+    then: Vec<Tell>,
+    /// Whether policies are refused.
+    refuses: bool,
 }
 
 impl FakeGateway {
     /// It runs for the first time and has no policy.
     pub(super) fn new() -> Self {
         let status = Status { version: "test".to_owned(), run: 1, ..Status::default() };
-        let inner = Inner { status, configured: Vec::new(), decided: Vec::new(), output: None, attached: 0 };
+        let inner = Inner {
+            status,
+            configured: Vec::new(),
+            decided: Vec::new(),
+            output: None,
+            attached: 0,
+            then: Vec::new(),
+            refuses: false,
+        };
         Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
@@ -59,28 +71,39 @@ impl FakeGateway {
     }
 
     fn answer(&self, request: Request) {
-        let mut asked = None;
-        let status = {
-            let mut inner = self.lock();
-            match request.ask {
-                Ask::Configure(configure) => {
-                    inner.status.revision = configure.revision;
-                    inner.configured.push(*configure);
-                }
-                Ask::Decide(decide) => {
-                    inner.status.asks.retain(|ask| ask.id != decide.ask);
-                    asked = Some(decide.ask.clone());
-                    inner.decided.push(decide);
-                }
-                Ask::Status(_) => {}
-            }
-            inner.status.clone()
+        let mut then = Vec::new();
+        let (result, error) = match self.done(request.ask, &mut then) {
+            Ok(status) => (Some(status), None),
+            Err(message) => (None, Some(Refusal { code: -32602, message })),
         };
-        let answer = Answer { jsonrpc: "2.0".to_owned(), id: request.id, result: Some(status), error: None };
+        let answer = Answer { jsonrpc: "2.0".to_owned(), id: request.id, result, error };
         self.say(&serde_json::to_string(&answer).expect("json"));
-        if let Some(id) = asked {
-            self.tell(&Tell::Asked { id });
+        then.append(&mut self.lock().then);
+        for tell in &then {
+            self.tell(tell);
         }
+    }
+
+    fn done(&self, ask: Ask, then: &mut Vec<Tell>) -> Result<Status, String> {
+        let mut inner = self.lock();
+        match ask {
+            Ask::Configure(_) if inner.refuses => return Err("a rule cannot be used".to_owned()),
+            Ask::Configure(configure) => {
+                inner.status.revision = configure.revision;
+                inner.configured.push(*configure);
+            }
+            Ask::Decide(decide) => {
+                let waiting = inner.status.asks.len();
+                inner.status.asks.retain(|ask| ask.id != decide.ask);
+                if inner.status.asks.len() == waiting {
+                    return Err(format!("nothing waits under '{}' any more", decide.ask));
+                }
+                then.push(Tell::Asked { id: decide.ask.clone() });
+                inner.decided.push(decide);
+            }
+            Ask::Status(_) => {}
+        }
+        Ok(inner.status.clone())
     }
 
     /// Writes a line.
@@ -103,6 +126,16 @@ impl FakeGateway {
         }
         let notice = Notice { jsonrpc: "2.0".to_owned(), tell: tell.clone() };
         self.say(&serde_json::to_string(&notice).expect("json"));
+    }
+
+    /// Tells something right after the next answer, which knows nothing of it.
+    pub(super) fn then(&self, tell: Tell) {
+        self.lock().then.push(tell);
+    }
+
+    /// Refuses policies from now on, or takes them again.
+    pub(super) fn refuse(&self, refuses: bool) {
+        self.lock().refuses = refuses;
     }
 
     /// Ends the conversation, as a broken connection to the engine does.

@@ -10,12 +10,26 @@ use super::remembered;
 use crate::error::Result;
 use crate::settings;
 
+/// What they say at present.
+pub(super) struct Read {
+    pub(super) layers: EgressLayers,
+    /// Why that is not all that the project's files say.
+    pub(super) held_back: Option<String>,
+}
+
 /// Reads them for `project`.
-pub(super) fn read(paths: &Paths, project: &str, request: &SandboxConfig) -> Result<EgressLayers> {
+pub(super) fn read(paths: &Paths, project: &str, request: &SandboxConfig) -> Result<Read> {
     let settings = settings::load(paths, project, request)?;
     let mut layers = EgressLayers::of(&settings.layers);
-    layers.project = remembered::approved(paths, project, layers.project, settings.report.is_approved);
-    Ok(layers)
+    let (counts, is_all) = remembered::approved(paths, project, layers.project, settings.report.is_approved);
+    layers.project = counts;
+    let file = settings.report.project_file.unwrap_or_default();
+    let held_back = (!is_all).then(|| {
+        format!(
+            "what {file} opens is not in force before you approve it: read the file, then 'boxwood start --approve-config'"
+        )
+    });
+    Ok(Read { layers, held_back })
 }
 
 /// A policy that cannot be made although each of its layers could be read.

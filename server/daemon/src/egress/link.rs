@@ -25,7 +25,7 @@ const LOGGED: u32 = 20;
 /// A request that waits for its answer.
 pub(super) struct Wish {
     ask: Ask,
-    answer: oneshot::Sender<Result<Status>>,
+    answer: oneshot::Sender<Result<()>>,
 }
 
 /// What requests wait in until the conversation takes them.
@@ -43,13 +43,14 @@ impl Gateway {
         (Self { wishes }, receiver)
     }
 
-    /// Asks and waits for the answer, also when the conversation breaks off in between.
-    pub(super) async fn ask(&self, ask: Ask) -> Result<Status> {
+    /// Asks and waits until it is done, also when the conversation breaks off in between. The status that comes with the
+    /// answer is heard before this returns.
+    pub(super) async fn ask(&self, ask: Ask) -> Result<()> {
         self.ask_within(ask, PATIENCE).await
     }
 
     /// As [`Self::ask`], for questions whose answer would be nice to have.
-    pub(super) async fn ask_within(&self, ask: Ask, patience: Duration) -> Result<Status> {
+    pub(super) async fn ask_within(&self, ask: Ask, patience: Duration) -> Result<()> {
         let asked = async {
             loop {
                 let (answer, answered) = oneshot::channel();
@@ -77,15 +78,24 @@ pub(super) struct Streams {
     pub(super) input: Pin<Box<dyn AsyncWrite + Send>>,
 }
 
-type Waiting = Mutex<HashMap<u64, oneshot::Sender<Result<Status>>>>;
+type Waiting = Mutex<HashMap<u64, oneshot::Sender<Result<()>>>>;
 
-/// Carries a conversation on until one side ends it; says how it ended. `first` runs beside it, and its failure is an end.
-pub(super) async fn converse(streams: Streams, wishes: &mut Wishes, mut tell: impl FnMut(Tell)) -> String {
+/// What a gateway says. Whatever order it says it in is the order in which it is true.
+#[derive(Debug, PartialEq)]
+pub(super) enum Heard {
+    /// How it is; that came with an answer.
+    Status(Status),
+    /// News.
+    Tell(Tell),
+}
+
+/// Carries a conversation on until one side ends it; says how it ended.
+pub(super) async fn converse(streams: Streams, wishes: &mut Wishes, mut hear: impl FnMut(Heard)) -> String {
     let waiting = Waiting::default();
     let Streams { output, input } = streams;
     // What still waits for an answer is told that there is none by the end of its sender.
     tokio::select! {
-        end = read(output, &waiting, &mut tell) => end,
+        end = read(output, &waiting, &mut hear) => end,
         end = write(input, wishes, &waiting) => end,
     }
 }
@@ -125,7 +135,7 @@ async fn write(mut input: Pin<Box<dyn AsyncWrite + Send>>, wishes: &mut Wishes, 
     }
 }
 
-async fn read(mut output: EngineStream<Output>, waiting: &Waiting, tell: &mut impl FnMut(Tell)) -> String {
+async fn read(mut output: EngineStream<Output>, waiting: &Waiting, hear: &mut impl FnMut(Heard)) -> String {
     let (mut lines, mut words) = (Lines::default(), Lines::default());
     let mut foreign = 0;
     loop {
@@ -141,8 +151,8 @@ async fn read(mut output: EngineStream<Output>, waiting: &Waiting, tell: &mut im
             continue;
         }
         lines.push(&piece.bytes, |line| match serde_json::from_slice(line) {
-            Ok(Line::Answer(answer)) => deliver(waiting, answer),
-            Ok(Line::Notice(notice)) => tell(notice.tell),
+            Ok(Line::Answer(answer)) => deliver(waiting, answer, hear),
+            Ok(Line::Notice(notice)) => hear(Heard::Tell(notice.tell)),
             Err(cause) => note(
                 &mut foreign,
                 || tracing::warn!(line = %printable(line), %cause, "a gateway said something unknown"),
@@ -158,11 +168,15 @@ enum Line {
     Notice(Notice),
 }
 
-fn deliver(waiting: &Waiting, answer: Answer) {
+/// Passes on an answer. Its status is heard here and now: whoever asked goes on later, after further news perhaps.
+fn deliver(waiting: &Waiting, answer: Answer, hear: &mut impl FnMut(Heard)) {
     let asked = waiting.lock().unwrap_or_else(PoisonError::into_inner).remove(&answer.id);
     let Some(asked) = asked else { return };
     let outcome = match (answer.result, answer.error) {
-        (Some(status), _) => Ok(status),
+        (Some(status), _) => {
+            hear(Heard::Status(status));
+            Ok(())
+        }
         (None, Some(refusal)) => {
             Err(RpcError::new(ErrorCode::EgressGateway, "the sandbox's gateway refused").caused_by(refusal.message))
         }
@@ -240,17 +254,19 @@ mod tests {
         gateway.say("no json at all");
         gateway.say(r#"{"jsonrpc":"2.0","method":"sing","params":{}}"#);
         gateway.say(r#"{"jsonrpc":"2.0","id":77,"result":null}"#);
-        let mut told = 0;
-        let conversation = converse(streams, &mut wishes, |_| told += 1);
+        let mut heard = Vec::new();
+        let conversation = converse(streams, &mut wishes, |one| heard.push(one));
         let questions = async {
             let (a, b) =
                 tokio::join!(asker.ask(Ask::Status(Default::default())), asker.ask(Ask::Status(Default::default())));
-            assert_eq!((a.expect("an answer").run, b.expect("an answer").run), (1, 1));
+            assert!(a.is_ok() && b.is_ok());
             gateway.tell(&Tell::Asked { id: "7".to_owned() });
             gateway.hang_up();
         };
         let (end, ()) = tokio::join!(conversation, questions);
-        assert_eq!((end.as_str(), told), ("its output ended", 1));
+        assert_eq!(end, "its output ended");
+        assert!(matches!(&heard[..2], [Heard::Status(a), Heard::Status(b)] if (a.run, b.run) == (1, 1)), "{heard:?}");
+        assert_eq!(heard[2..], [Heard::Tell(Tell::Asked { id: "7".to_owned() })]);
     }
 
     #[tokio::test]

@@ -8,6 +8,8 @@ use boxwood_engine::{Engine, EngineError, ExecSpec};
 use boxwood_protocol::gateway::OWN_NAME;
 use boxwood_protocol::{ErrorCode, RpcError};
 use serde::Deserialize;
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
 
 use super::entry::Entry;
 use crate::daemon::Daemon;
@@ -19,6 +21,9 @@ use crate::lifecycle::verify::capture;
 const EVERY: Duration = Duration::from_secs(300);
 /// How long one look may take: its attempts are bounded, starting it is the engine's.
 const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Who looks: nobody else inside is this user, so nobody can stop the check or write its report.
+const NOBODY: &str = "65534:65534";
 
 /// Where a sandbox's gateway is in its internal network.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -64,7 +69,12 @@ struct Check {
 pub(super) async fn look(engine: &dyn Engine, agent: &str, place: &Place) -> std::result::Result<Finding, EngineError> {
     let command =
         [HELPER, "reach", "--gateway", &place.gateway.to_string(), "--subnet", &place.subnet, "--name", OWN_NAME];
-    let spec = ExecSpec { command: command.map(str::to_owned).to_vec(), ..ExecSpec::default() };
+    let spec = ExecSpec {
+        command: command.map(str::to_owned).to_vec(),
+        user: NOBODY.to_owned(),
+        workdir: "/".to_owned(),
+        ..ExecSpec::default()
+    };
     match tokio::time::timeout(PATIENCE, capture(engine, agent, &spec)).await {
         Ok(Ok((output, complaint))) => Ok(understand(&output, &complaint)),
         Ok(Err(cause)) => Err(cause),
@@ -119,24 +129,24 @@ pub(super) async fn first(daemon: &Arc<Daemon>, entry: &Arc<Entry>, agent: &str,
         Finding::Unknown | Finding::InOrder | Finding::Silent(_) => {}
     }
     if is_first {
-        tokio::spawn(now_and_then(Arc::clone(daemon), Arc::clone(entry)));
+        let (daemon, entry) = (Arc::clone(daemon), Arc::clone(entry));
+        tokio::spawn(async move { now_and_then(&entry.token, &entry.look, || again(&daemon, &entry)).await });
     }
     Ok(())
 }
 
-/// Looks again when there is a reason and every few minutes, until the entry ends.
-async fn now_and_then(daemon: Arc<Daemon>, entry: Arc<Entry>) {
-    loop {
-        tokio::select! {
-            () = entry.token.cancelled() => return,
-            () = entry.look.notified() => {}
-            () = tokio::time::sleep(EVERY) => {}
+/// Looks again when there is a reason and every few minutes, until the end.
+async fn now_and_then<L: Future<Output = ()>>(end: &CancellationToken, reason: &Notify, look: impl Fn() -> L) {
+    let ever_again = async {
+        loop {
+            tokio::select! {
+                () = reason.notified() => {}
+                () = tokio::time::sleep(EVERY) => {}
+            }
+            look().await;
         }
-        tokio::select! {
-            () = entry.token.cancelled() => return,
-            () = again(&daemon, &entry) => {}
-        }
-    }
+    };
+    let _ = end.run_until_cancelled(ever_again).await;
 }
 
 async fn again(daemon: &Arc<Daemon>, entry: &Arc<Entry>) {
@@ -166,7 +176,7 @@ async fn cut_off(engine: &dyn Engine, entry: &Entry, agent: &str, what: &mut Str
         Ok::<_, EngineError>(())
     };
     match taken_away.await {
-        Ok(()) => what.push_str("; its network was taken away, 'boxwood refresh' makes it anew"),
+        Ok(()) => what.push_str("; its network was taken away, 'boxwood restart' makes it anew"),
         Err(cause) => {
             tracing::error!(sandbox = entry.sandbox, %cause, "its network could not be taken away");
             what.push_str("; 'boxwood stop' ends it");
@@ -176,7 +186,35 @@ async fn cut_off(engine: &dyn Engine, entry: &Entry, agent: &str, what: &mut Str
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicU32, Ordering};
+
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_looked_at_for_a_reason_and_every_few_minutes_until_the_end() {
+        let (end, reason, looked) = (CancellationToken::new(), Arc::new(Notify::new()), Arc::new(AtomicU32::new(0)));
+        let looking = tokio::spawn({
+            let (end, reason, looked) = (end.clone(), Arc::clone(&reason), Arc::clone(&looked));
+            async move {
+                now_and_then(&end, &reason, || async {
+                    looked.fetch_add(1, Ordering::Relaxed);
+                })
+                .await;
+            }
+        });
+        let after = async |seconds| {
+            // The clock stands still but for this.
+            tokio::time::sleep(Duration::from_secs(seconds)).await;
+            looked.load(Ordering::Relaxed)
+        };
+        assert_eq!((after(299).await, after(2).await), (0, 1));
+        reason.notify_one();
+        assert_eq!((after(1).await, after(298).await, after(2).await), (2, 2, 3));
+        assert_eq!(after(900).await, 6);
+        end.cancel();
+        looking.await.expect("it ends");
+        assert_eq!(after(900).await, 6);
+    }
 
     #[test]
     fn a_leak_weighs_more_than_silence() {

@@ -6,9 +6,11 @@
 mod answers;
 mod attach;
 mod authority;
+mod decisions;
 mod entry;
 #[cfg(test)]
 mod fake;
+mod hearing;
 mod layers;
 mod link;
 mod look;
@@ -214,7 +216,6 @@ impl Egress {
                     if let Err(problem) = entry.enforce(&daemon).await {
                         tracing::warn!(sandbox = entry.sandbox, %problem, "a change of files is not yet enforced");
                     }
-                    entry.relabel(&daemon);
                 }
             }
         });

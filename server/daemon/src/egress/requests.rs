@@ -3,9 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxwood_core::egress::{Compiled, Decided, Host, Query, Requests, presets};
-use boxwood_core::labels;
-use boxwood_protocol::config::SandboxConfig;
+use boxwood_core::egress::{Compiled, Decided, Host, Pattern, Query, Requests, presets};
+use boxwood_protocol::config::{Network, SandboxConfig};
 use boxwood_protocol::egress::{
     EgressAsk, EgressBypassParams, EgressDecideParams, EgressDecision, EgressForgetParams, EgressLogParams,
     EgressPolicy, EgressReport, EgressTestParams, EgressVerdict, RuleHits,
@@ -20,7 +19,7 @@ use super::trail::Trail;
 use super::{Label, answers, layers, remembered};
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::project;
+use crate::{project, settings};
 
 /// Decisions that are shown when nobody says how many, and at most.
 const LIMIT: u32 = 100;
@@ -32,6 +31,7 @@ const PATIENCE: Duration = Duration::from_millis(500);
 struct About {
     project: String,
     sandbox: Option<String>,
+    network: Network,
     request: SandboxConfig,
     entry: Option<Arc<Entry>>,
 }
@@ -40,19 +40,21 @@ async fn about(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<About> {
     daemon.registry.ready().await;
     match daemon.resolve(target) {
         Ok(known) => {
-            let request = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
-            let has_gateway = known.detail.labels.get(labels::NETWORK).is_some_and(|network| network == "gateway");
+            let request = daemon.records.get(&known.info.id).map(|record| record.asked()).unwrap_or_default();
+            let network = known.info.network;
             let entry = match known.info.state {
-                SandboxState::Running if has_gateway => daemon.egress.get_soon(&known.info.id).await,
+                SandboxState::Running if network == Network::Gateway => daemon.egress.get_soon(&known.info.id).await,
                 _ => daemon.egress.get(&known.info.id),
             };
-            Ok(About { project: known.info.project, sandbox: Some(known.info.id), request, entry })
+            Ok(About { project: known.info.project, sandbox: Some(known.info.id), network, request, entry })
         }
         // A project has a policy before it has a sandbox, and without an engine.
         Err(problem) => match &target.project {
             Some(path) if matches!(problem.code, ErrorCode::SandboxNotFound | ErrorCode::EngineUnavailable) => {
                 let project = project::canonical(&daemon.paths, path)?;
-                Ok(About { project, sandbox: None, request: SandboxConfig::default(), entry: None })
+                let request = SandboxConfig::default();
+                let network = settings::load(&daemon.paths, &project, &request)?.resolved.network;
+                Ok(About { project, sandbox: None, network, request, entry: None })
             }
             _ => Err(problem),
         },
@@ -64,7 +66,7 @@ fn policy_of(daemon: &Daemon, about: &About) -> Result<EgressPolicy> {
     if let Some(policy) = about.entry.as_ref().and_then(|entry| entry.state().policy.clone()) {
         return Ok(policy);
     }
-    let layers = layers::read(&daemon.paths, &about.project, &about.request)?;
+    let layers = layers::read(&daemon.paths, &about.project, &about.request)?.layers;
     let decided = Decided {
         remembered: remembered::get(&daemon.paths, &about.project).rules,
         session: Vec::new(),
@@ -74,10 +76,9 @@ fn policy_of(daemon: &Daemon, about: &About) -> Result<EgressPolicy> {
 }
 
 async fn report(daemon: &Arc<Daemon>, about: &About) -> Result<EgressReport> {
-    if let Some(entry) = &about.entry
-        && let Ok(status) = entry.gateway.ask_within(Ask::Status(Nothing {}), PATIENCE).await
-    {
-        entry.take(daemon, status);
+    if let Some(entry) = &about.entry {
+        // Without an answer what was last heard is shown; the label says that nothing is heard.
+        let _ = entry.gateway.ask_within(Ask::Status(Nothing {}), PATIENCE).await;
     }
     let policy = policy_of(daemon, about)?;
     let label = about.entry.as_ref().map_or_else(Label::default, |entry| entry.label());
@@ -90,6 +91,7 @@ async fn report(daemon: &Arc<Daemon>, about: &About) -> Result<EgressReport> {
     }
     let rules = policy.rules.into_iter().enumerate();
     Ok(EgressReport {
+        network: about.network,
         enforcement: label.enforcement,
         alarm: label.alarm,
         rules: rules
@@ -115,11 +117,7 @@ pub(crate) async fn policy(daemon: Arc<Daemon>, target: SandboxRef) -> Result<Eg
 pub(crate) async fn test(daemon: Arc<Daemon>, params: EgressTestParams) -> Result<EgressVerdict> {
     let about = about(&daemon, &params.target).await?;
     let policy = policy_of(&daemon, &about)?;
-    let host = Host::parse(&params.host).map_err(|cause| {
-        RpcError::new(ErrorCode::InvalidParams, format!("'{}' is not a host", params.host))
-            .caused_by(cause)
-            .hint("write a name or an address; a port has a field of its own")
-    })?;
+    let (host, port) = place(&params)?;
     let compiled = Compiled::new(&policy)
         .map_err(|cause| RpcError::new(ErrorCode::ConfigInvalid, "the network policy is not valid").caused_by(cause))?;
     let requests = match (&params.method, &params.path) {
@@ -128,8 +126,25 @@ pub(crate) async fn test(daemon: Arc<Daemon>, params: EgressTestParams) -> Resul
             Requests::This { method: method.as_deref().unwrap_or("GET"), path: path.as_deref().unwrap_or("/") }
         }
     };
-    let query = Query { host: &host, port: params.port.unwrap_or(443), requests, now_ms: now_ms() };
+    let query = Query { host: &host, port, requests, now_ms: now_ms() };
     Ok(compiled.verdict(&compiled.judge(&query)))
+}
+
+/// The host and port that a question is about: the port may stand behind the host or beside it.
+fn place(params: &EgressTestParams) -> Result<(Host, u16)> {
+    let refuse = |message: String| {
+        RpcError::new(ErrorCode::InvalidParams, message).hint("write one name or address, with or without ':port'")
+    };
+    let target = answers::target(&params.host)?;
+    let Pattern::Exact(host) = target.pattern else {
+        return Err(refuse(format!("'{}' is not one host", params.host)));
+    };
+    match (target.port, params.port) {
+        (Some(behind), Some(beside)) if behind != beside => {
+            Err(refuse(format!("'{}' has another port than {beside}, which is to be tested", params.host)))
+        }
+        (behind, beside) => Ok((host, behind.or(beside).unwrap_or(443))),
+    }
 }
 
 /// Allows or denies a host.

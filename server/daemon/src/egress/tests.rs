@@ -4,18 +4,21 @@ use std::path::Path;
 use std::sync::Arc;
 
 use boxwood_core::config::PROJECT_FILE;
+use boxwood_core::egress::rule_text;
 use boxwood_core::paths::Paths;
 use boxwood_engine::EngineError;
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::egress::{
-    EgressAction, EgressAnswer, EgressAsk, EgressBypassParams, EgressConfig, EgressDecideParams, EgressForgetParams,
-    EgressLayer,
+    EgressAction, EgressAnswer, EgressAsk, EgressBypassParams, EgressConfig, EgressDecideParams, EgressDecision,
+    EgressForgetParams, EgressLayer, EgressRule, PlacedRule,
 };
 use boxwood_protocol::gateway::{Configure, Tell};
 use boxwood_protocol::params::SandboxRef;
 use boxwood_protocol::sandbox::Enforcement;
 use boxwood_protocol::{ErrorCode, Event};
 use tokio::sync::broadcast::Receiver;
+
+mod changes;
 
 use super::fake::{FakeGateway, decision};
 use super::look::Finding;
@@ -159,8 +162,6 @@ async fn the_newest_answer_counts_whatever_it_is_for() {
     world.answer("a.example", EgressAnswer::AllowProject).await.expect("decided");
     assert_eq!((world.told(Session, Deny), world.told(Remembered, Deny)), (vec![], vec![]));
     assert_eq!(world.told(Remembered, Allow), ["a.example"]);
-    world.ask("7", "git.example", 22);
-    tokio::task::yield_now().await;
     let target = SandboxRef { sandbox: None, project: Some(world.project()), session: None };
     let params = EgressForgetParams { target, host: "*".to_owned() };
     requests::forget(Arc::clone(&world.daemon), params).await.expect("forgotten");
@@ -176,6 +177,68 @@ async fn a_port_that_waits_is_the_one_that_is_allowed() {
     let policy = world.gateway.configured().pop().expect("a policy").policy;
     let rule = policy.rules.into_iter().find(|placed| placed.rule.host == "git.example").expect("a rule").rule;
     assert_eq!(rule.ports, Some(vec![22]));
+}
+
+#[tokio::test]
+async fn an_answer_keeps_where_a_name_may_lead_and_how_it_is_looked_at() {
+    let ask = |host: &str, private| EgressRule {
+        host: host.to_owned(),
+        action: EgressAction::Ask,
+        ports: Some(vec![443]),
+        private,
+        inspect: private,
+        methods: None,
+        paths: None,
+    };
+    let rules =
+        vec![ask("git.corp.example", Some(true)), ask("*.lab.example", Some(true)), ask("public.example", None)];
+    let world = World::new(EgressConfig { rules: Some(rules), ..EgressConfig::default() }).await;
+    let manner = |host: &str| {
+        let answers = |placed: &PlacedRule| matches!(placed.layer, EgressLayer::Session | EgressLayer::Remembered);
+        let policy = world.gateway.configured().pop().expect("a policy").policy;
+        let is_meant = |placed: &PlacedRule| answers(placed) && rule_text(&placed.rule) == host;
+        let rule = policy.rules.into_iter().find(is_meant).expect("the answer").rule;
+        (rule.action, rule.private, rule.inspect)
+    };
+    use EgressAction::{Allow, Deny};
+    let kept = (Allow, Some(true), Some(true));
+    world.answer("git.corp.example", EgressAnswer::AllowSession).await.expect("decided");
+    assert_eq!(manner("git.corp.example"), kept);
+    world.answer("git.corp.example", EgressAnswer::DenyAlways).await.expect("decided");
+    assert_eq!(manner("git.corp.example"), (Deny, None, None));
+    world.answer("git.corp.example", EgressAnswer::AllowProject).await.expect("decided");
+    assert_eq!(manner("git.corp.example"), kept, "a refusal in between changes nothing of that");
+    world.answer("one.lab.example", EgressAnswer::AllowSession).await.expect("decided");
+    assert_eq!(manner("one.lab.example"), kept);
+    world.answer("*.lab.example", EgressAnswer::AllowSession).await.expect("decided");
+    assert_eq!(manner("*.lab.example"), kept);
+    for host in ["public.example", "*.corp.example", "other.example"] {
+        world.answer(host, EgressAnswer::AllowSession).await.expect("decided");
+        assert_eq!(manner(host), (Allow, None, None), "{host}");
+    }
+    world.answer("git.corp.example:22", EgressAnswer::AllowSession).await.expect("decided");
+    assert_eq!(manner("git.corp.example:22"), (Allow, None, None), "another port is another thing");
+}
+
+#[tokio::test]
+async fn what_a_connection_moved_is_known_when_it_ends() {
+    let mut world = World::new(EgressConfig::default()).await;
+    let first = decision(1, "a.example", EgressAction::Allow);
+    world.gateway.tell(&Tell::Decided(first.clone()));
+    let last = EgressDecision { bytes_up: 5, bytes_down: 7, ..first };
+    world.gateway.tell(&Tell::Decided(last.clone()));
+    world.gateway.tell(&Tell::Decided(decision(2, "b.example", EgressAction::Deny)));
+    let mut told = Vec::new();
+    while told.last().is_none_or(|host| host != "b.example") {
+        if let Event::EgressDecided { decision, .. } =
+            world.event(|event| matches!(event, Event::EgressDecided { .. })).await
+        {
+            told.push(decision.host);
+        }
+    }
+    assert_eq!(told, ["a.example", "b.example"], "nobody is told twice");
+    let trail = world.daemon.egress.get(SANDBOX).expect("an entry").state().trail.last(10, false);
+    assert_eq!(trail, [last, decision(2, "b.example", EgressAction::Deny)]);
 }
 
 #[tokio::test]

@@ -6,8 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use boxwood_core::config::{EGRESS_FILE, PROJECT_FILE};
 use boxwood_core::paths::Paths;
-use notify::event::CreateKind;
-use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher as _};
+use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::Notify;
 
 /// Watches directories; tells once for any number of changes that nobody has looked at yet.
@@ -35,7 +34,7 @@ impl Watch {
             if wanted.is_empty() {
                 return;
             }
-            *inner = self.start().map(|watcher| (watcher, BTreeSet::new()));
+            *inner = self.start(paths.user_config()).map(|watcher| (watcher, BTreeSet::new()));
         }
         let Some((watcher, watched)) = inner.as_mut() else { return };
         for gone in watched.difference(&wanted) {
@@ -51,17 +50,11 @@ impl Watch {
         *watched = wanted;
     }
 
-    fn start(&self) -> Option<RecommendedWatcher> {
+    fn start(&self, user_config: PathBuf) -> Option<RecommendedWatcher> {
         let changed = Arc::clone(&self.changed);
         let on_change = move |change: notify::Result<notify::Event>| {
             // After lost events everything may have changed.
-            let counts = change.map_or(true, |change| {
-                let is_directory = matches!(change.kind, EventKind::Create(CreateKind::Folder));
-                change.need_rescan()
-                    || is_directory
-                    || !change.kind.is_access() && change.paths.iter().any(|path| is_ours(path))
-            });
-            if counts {
+            if change.map_or(true, |change| counts(&change, &user_config)) {
                 changed.notify_one();
             }
         };
@@ -71,13 +64,19 @@ impl Watch {
     }
 }
 
-/// The names that count: of files, and of the directories that they are in.
-fn is_ours(path: &Path) -> bool {
-    let names = [PROJECT_FILE, EGRESS_FILE].map(Path::new);
-    let is = |name: &std::ffi::OsStr| {
-        names.iter().any(|file| file.file_name() == Some(name) || file.parent().and_then(Path::file_name) == Some(name))
+/// Whether a change may be one of what policies are made of. Projects change all the time, and agents can see to it that
+/// they do: nothing else in them counts.
+fn counts(change: &notify::Event, user_config: &Path) -> bool {
+    let is_ours = |path: &PathBuf| {
+        // A directory above the person's file is one too, as long as it was not there.
+        user_config.starts_with(path)
+            || [PROJECT_FILE, EGRESS_FILE].iter().any(|file| path.ends_with(file) || is_directory_of(file, path))
     };
-    path.file_name().is_some_and(is)
+    change.need_rescan() || !change.kind.is_access() && change.paths.iter().any(is_ours)
+}
+
+fn is_directory_of(file: &str, path: &Path) -> bool {
+    Path::new(file).parent().is_some_and(|directory| path.ends_with(directory))
 }
 
 fn directories(paths: &Paths, projects: &BTreeSet<String>) -> BTreeSet<PathBuf> {
@@ -99,7 +98,36 @@ fn nearest(directory: &Path) -> Option<PathBuf> {
 
 #[cfg(test)]
 mod tests {
+    use notify::event::{AccessKind, CreateKind, EventKind, Flag, ModifyKind, RenameMode};
+
     use super::*;
+
+    #[test]
+    fn only_what_policies_are_made_of_counts() {
+        let user = Path::new("/home/u/.config/boxwood/sandbox.jsonc");
+        let check = |kind: EventKind, path: &str, expected: bool| {
+            assert_eq!(counts(&notify::Event::new(kind).add_path(path.into()), user), expected, "{kind:?} {path}");
+        };
+        let (folder, file) = (EventKind::Create(CreateKind::Folder), EventKind::Create(CreateKind::File));
+        let (written, renamed) =
+            (EventKind::Modify(ModifyKind::Any), EventKind::Modify(ModifyKind::Name(RenameMode::To)));
+        check(folder, "/p/node_modules", false);
+        check(folder, "/p/boxwood", false);
+        check(file, "/p/sandbox.jsonc", false);
+        check(written, "/p/egress.yaml", false);
+        check(folder, "/p/.boxwood", true);
+        check(renamed, "/p/.boxwood", true);
+        check(file, "/p/.boxwood/sandbox.jsonc", true);
+        check(written, "/p/.boxwood/egress.yaml", true);
+        check(written, "/p/.boxwood/other", false);
+        check(EventKind::Access(AccessKind::Any), "/p/.boxwood/sandbox.jsonc", false);
+        check(folder, "/home/u/.config", true);
+        check(renamed, "/home/u/.config/boxwood", true);
+        check(written, "/home/u/.config/boxwood/sandbox.jsonc", true);
+        check(folder, "/home/u/other", false);
+        let lost = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
+        assert!(counts(&lost, user), "after lost events everything may have changed");
+    }
 
     #[tokio::test]
     async fn a_file_that_appears_in_a_new_directory_is_noticed() {

@@ -1,7 +1,6 @@
 //! What a terminal needs to run something in a sandbox by itself.
 
 use std::fs;
-use std::io::Read as _;
 use std::path::Path;
 
 use boxwood_core::labels;
@@ -11,6 +10,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
 use crate::error::Result;
+use crate::files;
 use crate::lifecycle::spec::HELPER;
 
 /// How much of a conversation is looked at, bytes.
@@ -70,14 +70,9 @@ fn has_conversation(home: &Path) -> bool {
     let files = projects.flat_map(|project| fs::read_dir(project.path()).into_iter().flatten().flatten());
     files.map(|file| file.path()).filter(|path| path.extension().is_some_and(|extension| extension == "jsonl")).any(
         |path| {
-            let mut head = String::new();
-            let read = fs::File::open(&path).map(|file| file.take(HEAD)).and_then(|mut file| {
-                let mut bytes = Vec::new();
-                file.read_to_end(&mut bytes)?;
-                head = String::from_utf8_lossy(&bytes).into_owned();
-                Ok(())
-            });
-            read.is_ok() && ["\"entrypoint\":\"cli\"", "\"entrypoint\": \"cli\""].iter().any(|mark| head.contains(mark))
+            let head = files::head(&path, HEAD).unwrap_or_default();
+            let head = String::from_utf8_lossy(&head);
+            ["\"entrypoint\":\"cli\"", "\"entrypoint\": \"cli\""].iter().any(|mark| head.contains(mark))
         },
     )
 }

@@ -17,9 +17,9 @@ use crate::journal::Journal;
 use crate::lifecycle::steps::Work;
 use crate::lifecycle::{carry_out, gateway, overlay, spec};
 use crate::operations::{Handle, Subject};
-use crate::project;
 use crate::registry::Known;
 use crate::settings::{self, Settings};
+use crate::{project, repair};
 
 /// Starts an operation on one sandbox. A second request of the same kind joins the first; one of another kind waits for its turn.
 fn on_sandbox<T, F, W>(
@@ -37,10 +37,11 @@ where
     if joins && let Some(operation_id) = daemon.operations.find(kind, &identity.id) {
         return OperationStarted { operation_id };
     }
-    let turn = daemon.turn(&identity.id);
+    let (turn, daemon_, sandbox) = (daemon.turn(&identity.id), Arc::clone(daemon), identity.id.clone());
     let subject = Subject { sandbox_id: Some(identity.id.clone()), project: Some(identity.project.clone()) };
     daemon.operations.start(kind, subject, move |handle| async move {
         let _turn = handle.or_cancelled(async { Ok(turn.lock_owned().await) }).await?;
+        repair::before(&daemon_, &handle, &sandbox).await?;
         work(handle).await
     })
 }
@@ -52,7 +53,9 @@ pub(crate) fn ensure(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Opera
     Ok(on_sandbox(daemon, "ensure", &identity, true, move |handle| async move {
         daemon_.registry.ready().await;
         match daemon_.registry.get(&identity_.id) {
-            Some(known) if known.info.state == SandboxState::Running => attach(&daemon_, &known, &params),
+            Some(known) if known.info.state == SandboxState::Running => {
+                attach(&daemon_, handle, identity_, &known, &params).await
+            }
             Some(known) if known.info.state != SandboxState::Creating => {
                 start_again(&daemon_, handle, identity_, &known, params).await
             }
@@ -135,9 +138,25 @@ fn gone(id: &str) -> RpcError {
     RpcError::new(ErrorCode::SandboxNotFound, format!("the sandbox {id} is gone"))
 }
 
-/// A running sandbox is attached to as it is; what a refresh would change is told.
-fn attach(daemon: &Arc<Daemon>, known: &Known, params: &EnsureParams) -> Result<EnsureResult> {
+/// A running sandbox is attached to as it is, unless its network is gone; what a refresh would change is told.
+async fn attach(
+    daemon: &Arc<Daemon>,
+    handle: Handle,
+    identity: Identity,
+    known: &Known,
+    params: &EnsureParams,
+) -> Result<EnsureResult> {
     let mut warnings = Vec::new();
+    // What is in it goes on without a network, so it can be attached to whatever becomes of that.
+    let mended = match mend(daemon, handle, identity, known).await {
+        Ok(mended) => mended,
+        Err(problem) if problem.code == ErrorCode::Cancelled => return Err(problem),
+        Err(problem) => {
+            warnings.push(format!("its network could not be made anew: {problem}"));
+            None
+        }
+    };
+    let known = &mended.or_else(|| daemon.registry.get(&known.info.id)).unwrap_or_else(|| known.clone());
     let request = params.config.clone().unwrap_or_default();
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     if request != SandboxConfig::default() && request != made_with {
@@ -148,6 +167,20 @@ fn attach(daemon: &Arc<Daemon>, known: &Known, params: &EnsureParams) -> Result<
         warnings.push("its configuration has changed since it was made; 'boxwood refresh' applies it".to_owned());
     }
     Ok(EnsureResult { sandbox: known.info.clone(), action: EnsureAction::Attached, warnings })
+}
+
+/// Makes the network of a running sandbox anew when that was taken away from it, and looks whether it is what it must be.
+async fn mend(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, known: &Known) -> Result<Option<Known>> {
+    if known.info.alarm.is_none() || !gateway::is_used(&known.detail.labels) {
+        return Ok(None);
+    }
+    let mut work = existing(daemon, handle, identity, known).await?;
+    if work.is_on_network().await? {
+        return Ok(None);
+    }
+    carry_out(&mut work, vec![Step::Network, Step::Verify]).await?;
+    look(&work).await?;
+    Ok(daemon.registry.get(&known.info.id))
 }
 
 /// What of a project is not mounted in its container as it would be now.
@@ -236,7 +269,8 @@ pub(crate) async fn prepare(
     before: Option<&Known>,
     params: EnsureParams,
 ) -> Result<Work> {
-    let made_with = daemon.records.get(&identity.id).map(|record| record.request);
+    let (made_with, endpoint) =
+        daemon.records.get(&identity.id).map(|record| (record.request, record.endpoint)).unzip();
     let request = params.config.or_else(|| before.and(made_with.clone())).unwrap_or_default();
     let settings: Settings = settings::load(&daemon.paths, &identity.project, &request)?.approved()?;
     let (engine, info) = daemon.link.engine().await?;
@@ -255,6 +289,7 @@ pub(crate) async fn prepare(
         was_running: before.is_some_and(|known| known.info.state == SandboxState::Running),
         gateway: survey(daemon, &engine, &info, &identity.id, had_gateway, has_gateway).await?,
         request: before.and(made_with),
+        endpoint: endpoint.flatten(),
     };
     let workspace = spec::workspace(&identity.project, settings.resolved.workspace_path);
     Ok(Work {
@@ -298,6 +333,7 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         was_running: known.info.state == SandboxState::Running,
         gateway: survey(daemon, &engine, &info, &identity.id, has_gateway, has_gateway).await?,
         request: None,
+        endpoint: None,
     };
     Ok(Work {
         daemon: Arc::clone(daemon),

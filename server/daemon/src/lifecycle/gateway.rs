@@ -9,6 +9,7 @@ use boxwood_engine::{
     ContainerDetail, ContainerSpec, ContainerState, Engine, EngineError, EngineInfo, NetworkDetail, NetworkMode,
     NetworkSpec,
 };
+use boxwood_protocol::config::Network;
 use boxwood_protocol::{ErrorCode, RpcError};
 use serde::{Deserialize, Serialize};
 
@@ -38,7 +39,7 @@ const SYSCTLS: [(&str, &str); 4] = [
     ("net.ipv6.conf.all.disable_ipv6", "1"),
     ("net.ipv6.conf.default.disable_ipv6", "1"),
 ];
-const MEMORY_BYTES: u64 = 64 << 20;
+const MEMORY_BYTES: u64 = 128 << 20;
 const PIDS: u32 = 64;
 const NOFILE: u32 = 8192;
 
@@ -53,9 +54,18 @@ pub(crate) struct Before {
     pub(crate) is_new: bool,
 }
 
+/// The network that a sandbox's container was made with.
+pub(crate) fn network_of(labels: &HashMap<String, String>) -> Network {
+    match labels.get(labels::NETWORK).map(String::as_str) {
+        Some("gateway") => Network::Gateway,
+        Some("none") => Network::None,
+        _ => Network::Open,
+    }
+}
+
 /// Whether a sandbox's container was made for a gateway.
 pub(crate) fn is_used(labels: &HashMap<String, String>) -> bool {
-    labels.get(labels::NETWORK).is_some_and(|network| network == "gateway")
+    network_of(labels) == Network::Gateway
 }
 
 /// The place that a sandbox's container was made for.
@@ -260,6 +270,9 @@ impl Site<'_> {
         );
         if let Some(trace) = trace {
             labels.insert(labels::SANDBOX.to_owned(), self.sandbox.to_owned());
+            // For whoever looks at the engine: the product itself goes by the sandbox.
+            let record = self.daemon.records.get(self.sandbox);
+            labels.extend(record.map(|record| (labels::PROJECT.to_owned(), record.project)));
             labels.insert(labels::TRACE.to_owned(), trace.to_owned());
         }
         labels

@@ -11,7 +11,7 @@ use crate::lifecycle::tests::{Saboteur, World, open};
 use crate::prune::{self, Extent};
 
 /// Looks again and again until it finds what it looks for; the stand-in has no event for "everybody has reacted".
-async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
+pub(super) async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
     for _ in 0..1000 {
         if look().await {
             return;
@@ -22,7 +22,7 @@ async fn until(what: &str, mut look: impl AsyncFnMut() -> bool) {
 }
 
 /// A running sandbox with a gateway, and the names of both containers.
-async fn running() -> (World, String, String) {
+pub(super) async fn running() -> (World, String, String) {
     let world = World::new().await;
     let end = world.play(plan::create(true), Network::Gateway, Saboteur::default()).await;
     assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
@@ -31,7 +31,7 @@ async fn running() -> (World, String, String) {
     (world, format!("boxwood-{id}"), format!("boxwood-gateway-{id}"))
 }
 
-fn state(world: &World, container: &str) -> String {
+pub(super) fn state(world: &World, container: &str) -> String {
     world.engine.snapshot().containers.get(container).map(|found| found.state.clone()).unwrap_or_default()
 }
 
@@ -57,6 +57,10 @@ async fn a_sandbox_has_nothing_but_its_gateway() {
     assert_eq!(everything.containers[&gateway].networks.len(), 2);
     assert!(everything.containers[&gateway].networks.contains(&format!("{sandbox} {gateway_address}")));
     assert_eq!(asked(&world, &gateway), 1, "it has its policy");
+    let project = Some(world.daemon.registry.list().remove(0).project);
+    for labels in [&network.labels, &everything.containers[&gateway].labels] {
+        assert_eq!(labels.get("dev.boxwood.project").cloned(), project, "whoever looks at the engine sees whose it is");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fs::{self, DirEntry, Metadata};
 use std::path::Path;
 
-use boxwood_core::mask::{MAX_MASKED, Masked, Patterns};
+use boxwood_core::mask::{MAX_MASKED, Masked, Named, Patterns};
 use boxwood_core::protect::{Found, Kind};
 use boxwood_protocol::{ErrorCode, RpcError};
 use ignore::gitignore::GitignoreBuilder;
 
 use crate::error::Result;
-use crate::lifecycle::overlay::find;
+use crate::lifecycle::overlay::{find, has_empty_git};
 
 /// Most entries of directories that are looked at: some tenths of a second.
 const MAX_ENTRIES: usize = 150_000;
@@ -37,13 +37,12 @@ pub(crate) fn expand(project: &str, configured: &[String]) -> Result<Expansion> 
     let patterns = Patterns::new(configured);
     let mut found: BTreeMap<String, (Kind, bool)> = BTreeMap::new();
     let mut links = BTreeSet::new();
-    for (path, is_default) in patterns.exact() {
+    for Named { path, is_default, is_directory } in patterns.named() {
         match find(root, &path) {
             Found::File => drop(found.insert(path, (Kind::File, false))),
             Found::Directory => drop(found.insert(path, (Kind::Directory, false))),
             Found::Other => drop(links.insert(path)),
             Found::Missing if is_made(root, &path, is_default) => {
-                let is_directory = configured.iter().any(|text| text.trim_start_matches("./") == format!("{path}/"));
                 found.insert(path, (if is_directory { Kind::Directory } else { Kind::File }, true));
             }
             Found::Missing => {}
@@ -93,9 +92,12 @@ fn is_ignored(root: &Path, path: &str) -> bool {
     let mut builder = GitignoreBuilder::new(root);
     for file in [".git/info/exclude", ".gitignore"] {
         // One that is missing or has a bad line ignores nothing, or what its other lines say.
-        let _ = builder.add(root.join(file));
+        if find(root, file) == Found::File {
+            let _ = builder.add(root.join(file));
+        }
     }
     find(root, ".git") != Found::Missing
+        && !has_empty_git(root)
         && builder.build().is_ok_and(|ignored| ignored.matched(path, false).is_ignore())
 }
 

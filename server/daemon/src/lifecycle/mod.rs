@@ -5,8 +5,11 @@ pub(crate) mod ensure;
 pub(crate) mod gateway;
 #[cfg(test)]
 mod gateway_tests;
+pub(crate) mod guard;
 mod mask;
 mod network;
+#[cfg(test)]
+mod outside_tests;
 pub(crate) mod overlay;
 pub(crate) mod place;
 pub(crate) mod reconcile;

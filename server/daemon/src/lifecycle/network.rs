@@ -1,6 +1,7 @@
 //! The steps that are about a sandbox's own network and gateway.
 
 use boxwood_core::plan::Step;
+use boxwood_engine::Attachment;
 use boxwood_protocol::config::Network;
 
 use crate::creation;
@@ -29,10 +30,40 @@ impl Work {
         let text = format!("nameserver {}\n", place.gateway());
         files::write_if_different(&self.resolv_conf(), text.as_bytes())?;
         self.certificates()?;
-        if !makes && self.journal.gateway.is_some_and(|before| !before.has_network) {
-            let network = gateway::network_name(&self.identity.id);
-            let connected = self.engine.connect_network(&network, self.container()?, Some(place.sandbox())).await;
-            connected.map_err(|cause| error::engine("connect the container with its network", &cause))?;
+        if makes { Ok(()) } else { self.put_on_network(place).await }
+    }
+
+    /// The container's place on its network, and where it is instead.
+    async fn attachments(&self, place: Place) -> Result<(Attachment, Vec<Attachment>)> {
+        let detail = self.engine.inspect_container(self.container()?).await;
+        let found = detail.map_err(|cause| error::engine("look at the container", &cause))?.networks;
+        Ok((Attachment { network: gateway::network_name(&self.identity.id), ipv4: Some(place.sandbox()) }, found))
+    }
+
+    /// Whether the container is on its own network and on no other.
+    pub(crate) async fn is_on_network(&self) -> Result<bool> {
+        let Some(place) = self.place else { return Ok(true) };
+        let (wanted, found) = self.attachments(place).await?;
+        Ok(found == [wanted])
+    }
+
+    /// Puts a container that is there on its own network and on no other: that may have been made anew or taken away, and
+    /// others may have been added by hand.
+    async fn put_on_network(&self, place: Place) -> Result<()> {
+        let failed = |cause| error::engine("connect the container with its network", &cause);
+        let id = self.container()?;
+        let (wanted, found) = self.attachments(place).await?;
+        for other in found.iter().filter(|attachment| **attachment != wanted) {
+            match self.engine.disconnect_network(&other.network, id).await {
+                // One that is gone is no network to be on.
+                Err(cause) if !cause.is_not_found() => return Err(failed(cause)),
+                _ => {}
+            }
+        }
+        // A network that was made anew under the same name is another one.
+        let is_new = self.journal.gateway.is_some_and(|before| !before.has_network);
+        if is_new || !found.contains(&wanted) {
+            self.engine.connect_network(&wanted.network, id, wanted.ipv4).await.map_err(failed)?;
         }
         Ok(())
     }

@@ -5,13 +5,14 @@ use std::fs;
 use std::io;
 use std::path::Path;
 
-use boxwood_core::config::Resolved;
+use boxwood_core::config::{MAX_FILE_BYTES, Resolved};
 use boxwood_core::mask;
 use boxwood_core::protect::{self, Found, Kind, Overlay};
 use boxwood_engine::{ContainerDetail, Mount};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::error::{self, Result};
+use crate::files;
 use crate::lifecycle::mask::{expand, few};
 use crate::settings::Settings;
 
@@ -126,7 +127,17 @@ pub(crate) fn source(project: &str, home: &str, overlay: &Overlay) -> String {
 
 /// The mounts over protected paths as they now are, and those of them that are links.
 pub(crate) fn survey(project: &str, configured: &[String]) -> (Vec<Overlay>, Vec<String>) {
-    protect::overlays(configured, &|path| find(Path::new(project), path))
+    let project = Path::new(project);
+    protect::overlays(configured, &|path| match path {
+        ".git" if has_empty_git(project) => Found::Missing,
+        path => find(project, path),
+    })
+}
+
+/// Whether `.git` is there and holds nothing: no repository, but what was made for a mount where there is none.
+pub(crate) fn has_empty_git(project: &Path) -> bool {
+    let git = project.join(".git");
+    find(project, ".git") == Found::Directory && fs::read_dir(git).is_ok_and(|mut entries| entries.next().is_none())
 }
 
 /// What is at a path below the project; a link anywhere on the way is [`Found::Other`].
@@ -190,8 +201,8 @@ pub(crate) fn clear(project: &str, paths: &[String]) -> Result<()> {
             fs::remove_dir(&target)
         } else {
             let wanted = protect::placeholder(path).unwrap_or_default();
-            match fs::read(&target) {
-                Ok(contents) if metadata.is_file() && contents == wanted.as_bytes() => fs::remove_file(&target),
+            match files::read_project_file(&target, MAX_FILE_BYTES) {
+                Ok(contents) if contents == wanted.as_bytes() && !metadata.is_symlink() => fs::remove_file(&target),
                 _ => Ok(()),
             }
         };

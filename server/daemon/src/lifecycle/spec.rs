@@ -8,8 +8,8 @@ use boxwood_core::{config::Resolved, labels, slug};
 use boxwood_engine::{ContainerSpec, HealthSpec, Mount, NetworkMode};
 use boxwood_protocol::config::{Lifetime, Network, WorkspacePath};
 
-use crate::lifecycle::overlay;
 use crate::lifecycle::place::Place;
+use crate::lifecycle::{guard, overlay};
 use crate::sys::User;
 
 /// Where the runtime volume is mounted.
@@ -79,6 +79,7 @@ pub(crate) fn container(parts: &Parts<'_>) -> ContainerSpec {
     if parts.resolved.lifetime == Lifetime::Ephemeral {
         command.push("--ephemeral".to_owned());
     }
+    command.extend(guard::arguments(&workspace, parts.overlays));
     ContainerSpec {
         name: parts.identity.container(),
         image: parts.image_id.to_owned(),
@@ -100,6 +101,8 @@ pub(crate) fn container(parts: &Parts<'_>) -> ContainerSpec {
             (None, Network::Open) => NetworkMode::Default,
             (None, Network::Gateway | Network::None) => NetworkMode::None,
         },
+        // The guard is safe from the agent as the first process alone.
+        without_init: true,
         // Also the engine's own name server inside would ask nobody else.
         dns: parts.gateway.iter().map(|inner| inner.place.gateway()).collect(),
         health: Some(HealthSpec {

@@ -10,6 +10,7 @@ use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::params::Credentials;
 use boxwood_protocol::{ErrorCode, RpcError};
 
+use crate::claude_directory::ClaudeDirectory;
 use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
@@ -19,6 +20,7 @@ use crate::lifecycle::place::Place;
 use crate::lifecycle::{overlay, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
+use crate::records::Passing;
 use crate::seeding;
 use crate::settings::Settings;
 
@@ -107,7 +109,7 @@ impl Work {
     fn make_directories(&self) -> Result<()> {
         files::private_directory(&self.daemon.paths.sandbox(&self.identity.id))?;
         files::private_directory(&self.daemon.records.home(&self.identity.id))?;
-        files::private_directory(&self.daemon.records.home(&self.identity.id).join(".claude"))?;
+        ClaudeDirectory::open(&self.daemon.records.home(&self.identity.id))?;
         overlay::make_masks(&self.daemon.paths.sandbox(&self.identity.id))
     }
 
@@ -122,14 +124,25 @@ impl Work {
 
     fn seed(&mut self) -> Result<()> {
         let home = self.daemon.records.home(&self.identity.id);
-        let host_login = self.settings.as_ref().is_some_and(|settings| settings.resolved.host_login);
-        let warnings =
-            seeding::seed(&self.daemon.paths, &home, &self.workspace, self.credentials.as_ref(), host_login)?;
+        let warnings = seeding::seed(
+            &self.daemon.paths,
+            &home,
+            &self.workspace,
+            self.credentials.as_ref(),
+            self.settings.as_ref().map(|settings| &settings.resolved),
+        )?;
         self.warnings.extend(warnings);
         let mut record = self.daemon.records.get(&self.identity.id).unwrap_or_default();
         record.project.clone_from(&self.identity.project);
         record.session.clone_from(&self.identity.session);
         record.request.clone_from(&self.request);
+        if let Some(url) = self.credentials.as_ref().and_then(|credentials| credentials.base_url.as_ref()) {
+            record.endpoint = Some(url.clone());
+        }
+        if !self.journal.was_running {
+            // What was decided until it stops is over, also when the machine stopped it.
+            record.egress = Passing::default();
+        }
         for path in &self.journal.placeholders {
             if !record.placeholders.contains(path) {
                 record.placeholders.push(path.clone());
@@ -145,8 +158,9 @@ impl Work {
         else {
             return Ok(());
         };
-        if record.request != request {
+        if record.request != request || record.endpoint != self.journal.endpoint {
             record.request = request;
+            record.endpoint.clone_from(&self.journal.endpoint);
             self.daemon.records.put(&self.identity.id, record)?;
             self.daemon.egress.reconsider(&self.daemon, &self.identity.project).await?;
         }

@@ -1,29 +1,22 @@
 //! One generated test for all lists of steps: every step is repeated, fails and is cancelled, before it and after it;
 //! every undo fails; and each time the engine, the project and the state directory are found as they were.
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+mod world;
+
 use std::sync::{Arc, Mutex};
 
-use boxwood_core::identity::Identity;
-use boxwood_core::paths::Paths;
 use boxwood_core::plan::{self, Step};
-use boxwood_engine::endpoint::Endpoint;
-use boxwood_protocol::config::{Network, SandboxConfig};
-use boxwood_protocol::operation::{OperationEnd, OutcomeKind};
-use boxwood_protocol::params::EnsureParams;
-use boxwood_testkit::docker::{FakeDocker, ImageSeed, Snapshot};
+use boxwood_protocol::config::Network;
+use boxwood_protocol::operation::OutcomeKind;
+use boxwood_protocol::params::RemoveParams;
 
-use crate::daemon::Daemon;
+use self::world::same;
+pub(crate) use self::world::{World, open};
 use crate::error::{self, Result};
+use crate::lifecycle::ensure;
 use crate::lifecycle::steps::Work;
-use crate::lifecycle::{carry_out, ensure};
-use crate::materials::helper::Programs;
-use crate::materials::{Materials, image::Image, interior::Interior, runtime::Runtime};
-use crate::operations::{Handle, Subject};
-use crate::{repair, watcher};
-
-const IMAGE: &str = "debian:bookworm-slim";
+use crate::operations::Handle;
+use crate::repair;
 
 /// When a step goes wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,182 +147,9 @@ for_networks! {
     changes_from_a_gateway_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Gateway, Open),
 }
 
-pub(super) struct World {
-    pub(super) engine: FakeDocker,
-    pub(super) daemon: Arc<Daemon>,
-    pub(super) directory: tempfile::TempDir,
-    pub(super) watcher: tokio::task::JoinHandle<()>,
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        self.watcher.abort();
-    }
-}
-
-type Everything = (Snapshot, BTreeMap<PathBuf, Vec<u8>>);
-
-impl World {
-    pub(super) async fn new() -> Self {
-        let engine = FakeDocker::start();
-        engine.add_image(&ImageSeed::new(IMAGE));
-        let directory = tempfile::tempdir().expect("a directory");
-        let project = directory.path().join("project");
-        std::fs::create_dir_all(project.join(".git/hooks")).expect("made");
-        std::fs::write(project.join(".git/config"), "[core]\n").expect("written");
-        std::fs::write(project.join(".env"), "SECRET=1\n").expect("written");
-        let (daemon, watcher) = open(&engine, directory.path()).await;
-        let (adapter, _) = daemon.link.engine().await.expect("an engine");
-        adapter.create_volume(&materials().runtime.volume, &[]).await.expect("made");
-        Self { engine, daemon, directory, watcher }
-    }
-
-    fn project(&self) -> String {
-        let project = self.directory.path().join("project");
-        project.canonicalize().expect("there").to_string_lossy().into_owned()
-    }
-
-    fn identity(&self) -> Identity {
-        ensure::identify(&self.daemon, &self.project(), None).expect("a sandbox")
-    }
-
-    /// The engine, the project and the homes of sandboxes.
-    fn everything(&self) -> Everything {
-        let mut files = BTreeMap::new();
-        for root in ["project", "state/sandboxes", "state/journal"] {
-            collect(&self.directory.path().join(root), &mut files);
-        }
-        (self.engine.snapshot(), files)
-    }
-
-    /// Does what must be there before a list begins.
-    async fn begin(&self, list: &List) {
-        let gateway = list.before == Network::Gateway;
-        if list.beginning != Beginning::Nothing {
-            let end = self.play(plan::create(gateway), list.before, Saboteur::default()).await;
-            assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
-        }
-        if list.beginning == Beginning::Stopped {
-            let end = self.play(plan::stop(gateway), list.before, Saboteur::default()).await;
-            assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
-        }
-    }
-
-    /// Waits until nobody works on a sandbox any more, also not by himself.
-    pub(super) async fn quiet(&self) {
-        self.daemon.settled().await;
-        while !self.daemon.reconciling.is_idle() {
-            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
-        }
-        drop(self.daemon.turn(&self.identity().id).lock().await);
-    }
-
-    /// Goes through a list as an operation would.
-    pub(super) async fn play(&self, steps: Vec<Step>, network: Network, saboteur: Saboteur) -> OperationEnd {
-        let daemon = Arc::clone(&self.daemon);
-        let project = self.project();
-        let started = self.daemon.operations.start("test", Subject::default(), move |handle| async move {
-            let params = EnsureParams {
-                project: project.clone(),
-                config: Some(SandboxConfig {
-                    image: Some(IMAGE.to_owned()),
-                    network: Some(network),
-                    ..SandboxConfig::default()
-                }),
-                ..EnsureParams::default()
-            };
-            let identity = ensure::identify(&daemon, &project, None)?;
-            let _turn = daemon.turn(&identity.id).lock_owned().await;
-            daemon.settled().await;
-            let before = daemon.registry.get(&identity.id);
-            let makes = steps.contains(&Step::Create);
-            let mut work = match &before {
-                Some(known) if !makes => ensure::existing(&daemon, handle, identity, known).await?,
-                before => ensure::prepare(&daemon, handle, identity, before.as_ref(), params).await?,
-            };
-            if !makes {
-                ensure::again(&mut work);
-            }
-            work.materials = Some(materials());
-            work.saboteur = Some(saboteur);
-            carry_out(&mut work, steps).await
-        });
-        self.daemon.operations.wait(&started.operation_id).await.expect("an end")
-    }
-}
-
-pub(super) async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>, tokio::task::JoinHandle<()>) {
-    let root = directory.to_string_lossy().into_owned();
-    let paths = Paths::resolve(
-        &|name| match name {
-            "BOXWOOD_STATE_DIR" => Some(format!("{root}/state")),
-            "HOME" => Some(format!("{root}/home")),
-            _ => None,
-        },
-        1000,
-    );
-    let host = engine.host();
-    let mut daemon = Daemon::open(paths, Box::new(move || Endpoint::parse(&host, "test"))).expect("opened");
-    let program = directory.join("gateway");
-    std::fs::write(&program, "a program").expect("written");
-    let own = Arc::get_mut(&mut daemon).expect("nobody else has it yet");
-    (own.gateways, own.helpers) = (Programs::of(&program), Programs::of(&program));
-    let watcher = tokio::spawn(watcher::run(Arc::clone(&daemon)));
-    daemon.registry.ready().await;
-    (daemon, watcher)
-}
-
-fn materials() -> Materials {
-    Materials {
-        interior: Interior::default(),
-        image: Image { id: IMAGE.to_owned(), reference: IMAGE.to_owned(), env: Vec::new() },
-        runtime: Runtime { volume: "boxwood-runtime-test".to_owned(), claude_version: "1.0.0".to_owned() },
-    }
-}
-
 /// Steps that come only when there is nothing to go back to.
 fn is_after_return(step: Step) -> bool {
     matches!(step, Step::ClearPlaceholders | Step::RemoveNetwork)
-}
-
-fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
-    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files.insert(path.clone(), Vec::new());
-            collect(&path, files);
-        } else {
-            files.insert(path.clone(), std::fs::read(&path).unwrap_or_default());
-        }
-    }
-}
-
-/// Engines number containers and sandboxes carry trace ids; neither matters for "as it was".
-fn same(before: &Everything, after: &Everything, what: &str) {
-    let names = |everything: &Everything| {
-        let containers: Vec<_> = everything
-            .0
-            .containers
-            .iter()
-            .map(|(name, c)| (name.clone(), c.state.clone(), c.networks.clone()))
-            .collect();
-        let mut networks = everything.0.networks.clone();
-        // What all gateways have in common stays for the next one.
-        networks.retain(|name, _| !name.starts_with("boxwood-egress-"));
-        (containers, networks.into_keys().collect::<Vec<_>>(), everything.0.volumes.clone())
-    };
-    assert_eq!(names(before), names(after), "the engine after {what}");
-    let paths = |everything: &Everything| everything.1.keys().cloned().collect::<Vec<_>>();
-    assert_eq!(paths(before), paths(after), "the files after {what}");
-    let project = |everything: &Everything| {
-        everything
-            .1
-            .iter()
-            .filter(|(path, _)| path.to_string_lossy().contains("/project"))
-            .map(|(_, c)| c.clone())
-            .collect::<Vec<_>>()
-    };
-    assert_eq!(project(before), project(after), "the project after {what}");
 }
 
 /// Every list does what it says, and repeating each step changes nothing.
@@ -412,4 +232,23 @@ async fn are_undone_by_the_next_daemon(lists: Vec<List>) {
             watcher.abort();
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_could_not_be_undone_is_undone_before_anything_else_is_done() {
+    let lists = lists(Network::Open, Network::Open);
+    let list = lists.iter().find(|list| list.name == "start").expect("there is one");
+    let world = World::new().await;
+    world.begin(list).await;
+    world.quiet().await;
+    let last = *list.steps.last().expect("it has steps");
+    let saboteur = Saboteur { wrong: Some((last, Moment::After, Way::Fail)), undo_fails: true, ..Saboteur::default() };
+    let end = world.play(list.steps.clone(), list.after, saboteur).await;
+    assert_eq!(end.outcome, OutcomeKind::Failed);
+    let journals = || world.daemon.journals().read_dir().expect("there").count();
+    assert_eq!(journals(), 1, "the journal is kept");
+    let params = RemoveParams { project: Some(world.project()), ..RemoveParams::default() };
+    let removal = ensure::remove(&world.daemon, &params).expect("it is known");
+    let end = world.daemon.operations.wait(&removal.operation_id).await.expect("an end");
+    assert_eq!((end.outcome, journals()), (OutcomeKind::Ok, 0));
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use boxwood_core::{content_hash, labels};
+use boxwood_core::labels;
 use boxwood_engine::{ByteStream, Engine, EngineInfo};
 use bytes::Bytes;
 
@@ -33,8 +33,8 @@ pub(crate) async fn image(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, info: 
     if found.map_err(|cause| error::engine("look for the gateway's image", &cause))?.is_some() {
         return Ok(reference);
     }
-    let program = daemon.gateways.program(sys::node_arch(&info.arch))?;
-    let hash = content_hash([&*program]);
+    let arch = sys::node_arch(&info.arch);
+    let (program, hash) = (daemon.gateways.program(arch)?, daemon.gateways.hash(arch)?);
     let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let image_labels = [
         label(labels::OWNER, &daemon.user.uid.to_string()),

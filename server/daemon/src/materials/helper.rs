@@ -3,12 +3,12 @@
 //! still to be made.
 
 use std::fs::File;
-use std::io::{Read as _, Seek as _};
+use std::io::{self, Read as _, Seek as _};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
-use boxwood_core::content_hash;
 use boxwood_protocol::{ErrorCode, RpcError};
+use sha2::{Digest as _, Sha256};
 
 use crate::error::Result;
 
@@ -62,6 +62,24 @@ impl Programs {
 
     /// The program for `x64` or `arm64`.
     pub(crate) fn program(&self, arch: &str) -> Result<Arc<[u8]>> {
+        let mut program = Vec::new();
+        self.read(arch, |file| file.read_to_end(&mut program).map(drop))?;
+        Ok(program.into())
+    }
+
+    /// Hash of the program, which is not held as a whole for it.
+    pub(crate) fn hash(&self, arch: &str) -> Result<String> {
+        let one = self.one(arch);
+        if let Some(hash) = one.hash.get() {
+            return Ok(hash.clone());
+        }
+        let mut hasher = Sha256::new();
+        self.read(arch, |file| io::copy(file, &mut hasher).map(drop))?;
+        let hash = format!("{:x}", hasher.finalize());
+        Ok(one.hash.get_or_init(|| hash).clone())
+    }
+
+    fn read(&self, arch: &str, how: impl FnOnce(&mut File) -> io::Result<()>) -> Result<()> {
         let one = self.one(arch);
         let missing = |cause: &dyn std::fmt::Display| {
             RpcError::new(ErrorCode::RuntimeFailed, format!("the program {} cannot be read", one.path.display()))
@@ -70,18 +88,6 @@ impl Programs {
         };
         let file = one.file.as_ref().ok_or_else(|| missing(&"it was not there when the daemon started"))?;
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut program = Vec::new();
-        file.rewind().and_then(|()| file.read_to_end(&mut program)).map_err(|cause| missing(&cause))?;
-        Ok(program.into())
-    }
-
-    /// Hash of the program.
-    pub(crate) fn hash(&self, arch: &str) -> Result<String> {
-        let one = self.one(arch);
-        if let Some(hash) = one.hash.get() {
-            return Ok(hash.clone());
-        }
-        let hash = content_hash([&*self.program(arch)?]);
-        Ok(one.hash.get_or_init(|| hash).clone())
+        file.rewind().and_then(|()| how(&mut file)).map_err(|cause| missing(&cause))
     }
 }

@@ -13,9 +13,10 @@ use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
+use crate::files;
 use crate::materials::{base, build, package};
 use crate::operations::Handle;
-use crate::settings::Settings;
+use crate::settings::{LARGEST_DOCKERFILE, Settings};
 
 const DOCKERFILE: &str = include_str!("../../../../images/Dockerfile");
 const HEALTHCHECK: &str = include_str!("../../../../images/healthcheck");
@@ -123,10 +124,11 @@ async fn own(
     path: &str,
 ) -> Result<Image> {
     let dockerfile = Path::new(project).join(path);
-    let text = std::fs::read_to_string(&dockerfile).map_err(|cause| {
+    let text = files::read_project_file(&dockerfile, LARGEST_DOCKERFILE).map_err(|cause| {
         RpcError::new(ErrorCode::ConfigInvalid, format!("the Dockerfile {} cannot be read", dockerfile.display()))
             .caused_by(cause)
     })?;
+    let text = String::from_utf8_lossy(&text).into_owned();
     let directory = dockerfile.parent().unwrap_or_else(|| Path::new(project)).to_path_buf();
     let bundle = daemon.certificates.bundle_contents();
     let text = build::prepared(&text, daemon.user, bundle.as_ref().map(|_| build::CERTIFICATES));
@@ -156,6 +158,11 @@ fn pack(directory: &Path, dockerfile: &str, bundle: Option<&[u8]>) -> Result<byt
     context.file(".boxwood-Dockerfile", dockerfile.as_bytes(), 0o644)?;
     if let Some(bundle) = bundle {
         context.file(build::CERTIFICATES, bundle, 0o644)?;
+    }
+    let ignored = directory.join(".dockerignore");
+    if ignored.symlink_metadata().is_ok_and(|metadata| !metadata.is_file()) {
+        let message = format!("{} is not a file", ignored.display());
+        return Err(RpcError::new(ErrorCode::ConfigInvalid, message).hint("remove it, or put a file in its place"));
     }
     let mut walker = ignore::WalkBuilder::new(directory);
     walker.standard_filters(false).follow_links(false).sort_by_file_name(std::ffi::OsStr::cmp);

@@ -6,6 +6,7 @@ pub(crate) mod gateway;
 pub(crate) mod helper;
 pub(crate) mod image;
 pub(crate) mod interior;
+mod others;
 pub(crate) mod package;
 pub(crate) mod runtime;
 

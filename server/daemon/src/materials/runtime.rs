@@ -16,7 +16,7 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::spec::{HELPER, RUNTIME};
 use crate::lifecycle::verify;
-use crate::materials::{base, build, package};
+use crate::materials::{base, build, others, package};
 use crate::operations::Handle;
 use crate::{creation, files, sys};
 
@@ -24,6 +24,9 @@ const TOOLS: &str = include_str!("../../../../images/runtime.Dockerfile");
 
 /// Bytes of the archive that are on their way at a time.
 const CHUNK: usize = 1 << 18;
+
+/// How often it is tried while others on the engine are at the same volume.
+const ATTEMPTS: usize = 5;
 
 /// The C library of an image; Claude Code has a binary for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,18 +75,35 @@ pub(crate) async fn get(
     let _turn = turn.lock().await;
     let marker = marker(daemon, &info.id, &recipe.volume);
     let filter = [labels::equals(labels::CONTENT, &recipe.hash), labels::equals(labels::ROLE, "runtime")];
-    let there = engine.list_volumes(&filter).await.map_err(|cause| error::engine("look for the runtime", &cause))?;
-    let is_there = there.iter().any(|volume| volume.name == recipe.volume);
-    if is_there && marker.exists() {
-        return Ok(runtime);
+    let mut problem = None;
+    for _ in 0..ATTEMPTS {
+        let there =
+            engine.list_volumes(&filter).await.map_err(|cause| error::engine("look for the runtime", &cause))?;
+        let is_there = there.iter().any(|volume| volume.name == recipe.volume);
+        if is_there && marker.exists() {
+            return Ok(runtime);
+        }
+        tools(daemon, engine, handle, &recipe).await?;
+        if is_there && is_whole(daemon, engine, handle, &recipe).await? {
+            return seal(&marker, runtime);
+        }
+        let tell = || handle.progress("image", "another Boxwood fills the runtime volume just now", 0, 0, None);
+        let others = others::wait(engine.as_ref(), &daemon.installation, &recipe.hash[..12], tell);
+        let others = async { others.await.map_err(|cause| error::engine("wait for the runtime volume", &cause)) };
+        if handle.or_cancelled(others).await? {
+            continue;
+        }
+        handle.progress("image", "filling the runtime volume with Claude Code", 0, 0, None);
+        match fill(daemon, engine, handle, &recipe).await {
+            Ok(()) => return seal(&marker, runtime),
+            // Somebody else has just begun with it.
+            Err(cause) if cause.code == ErrorCode::NameConflict => problem = Some(cause),
+            Err(cause) => return Err(cause),
+        }
     }
-    tools(daemon, engine, handle, &recipe).await?;
-    if is_there && is_whole(daemon, engine, handle, &recipe).await? {
-        return seal(&marker, runtime);
-    }
-    handle.progress("image", "filling the runtime volume with Claude Code", 0, 0, None);
-    fill(daemon, engine, handle, &recipe).await?;
-    seal(&marker, runtime)
+    Err(problem.unwrap_or_else(|| {
+        RpcError::new(ErrorCode::SandboxBusy, "others on this engine fill the runtime volume again and again")
+    }))
 }
 
 fn seal(marker: &std::path::Path, runtime: Runtime) -> Result<Runtime> {
@@ -215,7 +235,6 @@ async fn fill(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, r
     let archive = package::archive(&daemon.paths, handle, &pinned.version, &package).await?;
     let what = "fill the runtime volume";
     let spec = on_volume(daemon, recipe, "fill", "seal", false);
-    clear_leftover(daemon, engine, &spec.name).await?;
     let failed = |cause: EngineError| error::engine(what, &cause);
     // A volume that was filled in part is thrown away, not mended.
     engine.remove_volume(&recipe.volume).await.map_err(failed)?;
@@ -272,22 +291,6 @@ impl Drop for Cleanup {
             tokio::spawn(async move { engine.remove_container(&id).await });
         }
     }
-}
-
-/// A container of the same name is another daemon's that fills the same volume, or what a killed one left behind.
-async fn clear_leftover(daemon: &Daemon, engine: &Arc<dyn Engine>, name: &str) -> Result<()> {
-    let detail = match engine.inspect_container(name).await {
-        Ok(detail) => detail,
-        Err(cause) if cause.is_not_found() => return Ok(()),
-        Err(cause) => return Err(error::engine("look for a leftover", &cause)),
-    };
-    let is_own = detail.labels.get(labels::INSTALLATION) == Some(&daemon.installation);
-    let age = detail.created_at.parse::<jiff::Timestamp>().map(|made| jiff::Timestamp::now().duration_since(made));
-    let is_old = age.is_ok_and(|age| age.as_secs() > 15 * 60);
-    if is_own || is_old {
-        return engine.remove_container(&detail.id).await.map_err(|cause| error::engine("remove a leftover", &cause));
-    }
-    Err(RpcError::new(ErrorCode::SandboxBusy, "another Boxwood on this engine is filling the runtime volume just now"))
 }
 
 async fn upload(

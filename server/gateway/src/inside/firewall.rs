@@ -1,54 +1,73 @@
-//! The kernel's rules: only the gateway's user gets out, by IPv4; questions for names go to the gateway whomever they were
-//! sent to; everything else stays in the container.
-//!
-//! What is open already gets nothing out either, so that a moment without rules leaves no connection behind. The engine's
-//! own resolver in the container is closed to everybody else: it would carry anything out in a question.
+//! Setting the kernel's rules and keeping them, with the programs that the container has for it.
 
+use std::fs;
 use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::mpsc::Sender;
 
-use super::{ADDRESS, Event, SUBNET};
-use crate::privileges::ID;
+use super::Event;
+use super::rules::{self, NAMES, Reach, SOURCE};
 
 /// Where programs are looked for. The environment is not asked: it is the image's.
 const PATH: &str = "/usr/sbin:/sbin:/usr/bin:/bin";
-/// The resolver that engines put into containers.
-const ENGINE_RESOLVER: &str = "127.0.0.11";
-/// Chains of the old form, in the table for addresses.
-const NAMES: &str = "BOXWOOD_NAMES";
-const SOURCE: &str = "BOXWOOD_SOURCE";
 
 /// With which program the rules are set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Form {
     Nft,
-    Tables { has_ipv6: bool },
+    Tables,
+}
+
+/// How IPv6 is, of which nothing ever leaves when it is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Six {
+    /// By rules, or because the kernel has none.
+    Held,
+    /// By no rules, for this reason, and the container has no address of it.
+    Unused(String),
+    /// By no rules, for this reason.
+    Open(String),
 }
 
 /// Rules that are set, and how they look when nobody touched them.
 #[derive(Debug)]
 pub struct Firewall {
     form: Form,
+    reach: Reach,
     expected: String,
+    /// Why IPv6 has no rules.
+    without_six: Option<String>,
 }
 
 impl Firewall {
-    /// Sets the rules, with `nft` or else the older programs.
+    /// Sets rules that let nobody out, with `nft` or else the older programs.
     ///
     /// # Errors
     /// In plain words, when no program is there or the kernel refuses.
     pub fn set() -> Result<Self, String> {
-        let has_ipv6 = Path::new("/proc/sys/net/ipv6").exists();
         let mut reasons = Vec::new();
-        for form in [Form::Nft, Form::Tables { has_ipv6 }] {
-            match form.apply().and_then(|()| form.look()) {
-                Ok(expected) => return Ok(Self { form, expected }),
+        for form in [Form::Nft, Form::Tables] {
+            let mut firewall = Self { form, reach: Reach::Nobody, expected: String::new(), without_six: None };
+            match firewall.apply() {
+                Ok(()) => return Ok(firewall),
                 Err(reason) => reasons.push(reason),
             }
         }
         Err(format!("the kernel's rules cannot be set ({})", reasons.join("; ")))
+    }
+
+    /// Lets the gateway out, and turns towards it what others send.
+    ///
+    /// # Errors
+    /// When it cannot be done. Then nobody is let out.
+    pub fn open(&mut self) -> Result<(), String> {
+        self.reach = Reach::Gateway;
+        self.apply().or_else(|reason| {
+            self.reach = Reach::Nobody;
+            self.apply().map_err(|again| format!("{reason}; {again}"))?;
+            Err(reason)
+        })
     }
 
     /// What sets them.
@@ -56,8 +75,15 @@ impl Firewall {
     pub const fn name(&self) -> &'static str {
         match self.form {
             Form::Nft => "nftables",
-            Form::Tables { .. } => "iptables",
+            Form::Tables => "iptables",
         }
+    }
+
+    /// How IPv6 is now.
+    #[must_use]
+    pub fn six(&self) -> Six {
+        let addresses = fs::read_to_string("/proc/net/if_inet6").unwrap_or_default();
+        six(self.without_six.as_deref(), &addresses)
     }
 
     /// Sets the rules again when they are not as they were. True when that was so.
@@ -65,12 +91,58 @@ impl Firewall {
     /// # Errors
     /// When it cannot be done.
     pub fn keep(&mut self) -> Result<bool, String> {
-        if self.form.look().is_ok_and(|now| now == self.expected) {
+        if self.look().is_ok_and(|now| now == self.expected) {
             return Ok(false);
         }
-        self.form.apply()?;
-        self.expected = self.form.look()?;
+        self.apply()?;
         Ok(true)
+    }
+
+    fn apply(&mut self) -> Result<(), String> {
+        match self.form {
+            Form::Nft => feed("nft", &["-f", "-"], &rules::nft(self.reach))?,
+            Form::Tables => {
+                feed("iptables-restore", &[], &rules::filter(4, self.reach))?;
+                // Without it IPv4 is held all the same.
+                self.without_six = match Path::new("/proc/sys/net/ipv6").exists() {
+                    true => feed("ip6tables-restore", &[], &rules::filter(6, self.reach)).err(),
+                    false => None,
+                };
+                for (hook, chain) in [("OUTPUT", NAMES), ("POSTROUTING", SOURCE)] {
+                    // As many as there are: whoever put them there once more is undone as well.
+                    while feed("iptables", &["-w", "-t", "nat", "-D", hook, "-j", chain], "").is_ok() {}
+                }
+                if self.reach == Reach::Gateway {
+                    feed("iptables-restore", &["--noflush"], &rules::turning())?;
+                }
+            }
+        }
+        self.expected = self.look()?;
+        Ok(())
+    }
+
+    fn look(&self) -> Result<String, String> {
+        let mut text = String::new();
+        match self.form {
+            Form::Nft => {
+                text += &ask("nft", &["list", "table", "inet", "boxwood"])?;
+                if self.reach == Reach::Gateway {
+                    text += &ask("nft", &["list", "table", "ip", "boxwood_names"])?;
+                }
+            }
+            Form::Tables => {
+                text += &ask("iptables", &["-w", "-S"])?;
+                if self.reach == Reach::Gateway {
+                    for chain in ["OUTPUT", "POSTROUTING", NAMES, SOURCE] {
+                        text += &ask("iptables", &["-w", "-t", "nat", "-S", chain])?;
+                    }
+                }
+                if self.without_six.is_none() && Path::new("/proc/sys/net/ipv6").exists() {
+                    text += &ask("ip6tables", &["-w", "-S"])?;
+                }
+            }
+        }
+        Ok(text)
     }
 
     /// Has changes told, where the kernel's own notices can be read. False when nothing will tell.
@@ -101,120 +173,14 @@ impl Firewall {
     }
 }
 
-impl Form {
-    fn apply(self) -> Result<(), String> {
-        match self {
-            Self::Nft => feed("nft", &["-f", "-"], &nft_rules()),
-            Self::Tables { has_ipv6 } => {
-                feed("iptables-restore", &[], &filter_rules(4))?;
-                if has_ipv6 {
-                    feed("ip6tables-restore", &[], &filter_rules(6))?;
-                }
-                for (hook, chain) in [("OUTPUT", NAMES), ("POSTROUTING", SOURCE)] {
-                    // As many as there are: whoever put them there once more is undone as well.
-                    while feed("iptables", &["-w", "-t", "nat", "-D", hook, "-j", chain], "").is_ok() {}
-                }
-                feed("iptables-restore", &["--noflush"], &name_rules())
-            }
-        }
+/// What IPv6 is without rules for this reason, in a container with these addresses of it, as proc(5) lists them.
+fn six(without: Option<&str>, addresses: &str) -> Six {
+    let is_used = addresses.lines().any(|line| !line.ends_with(" lo"));
+    match without {
+        None => Six::Held,
+        Some(reason) if is_used => Six::Open(reason.to_owned()),
+        Some(reason) => Six::Unused(reason.to_owned()),
     }
-
-    fn look(self) -> Result<String, String> {
-        match self {
-            Self::Nft => Ok(ask("nft", &["list", "table", "inet", "boxwood"])?
-                + &ask("nft", &["list", "table", "ip", "boxwood_names"])?),
-            Self::Tables { has_ipv6 } => {
-                let mut text = ask("iptables", &["-w", "-S"])?;
-                for chain in ["OUTPUT", "POSTROUTING", NAMES, SOURCE] {
-                    text += &ask("iptables", &["-w", "-t", "nat", "-S", chain])?;
-                }
-                if has_ipv6 {
-                    text += &ask("ip6tables", &["-w", "-S"])?;
-                }
-                Ok(text)
-            }
-        }
-    }
-}
-
-/// A question that was turned towards the gateway is still seen with the interface that it was sent to, so it has rules
-/// of its own beside those for the container's own interface. All or nothing: the kernel takes the whole text at once, also over what is there.
-fn nft_rules() -> String {
-    format!(
-        "add table inet boxwood
-delete table inet boxwood
-table inet boxwood {{
-  chain output {{
-    type filter hook output priority 0; policy drop;
-    meta skuid != {ID} ip daddr {ENGINE_RESOLVER} drop
-    oifname \"lo\" accept
-    ip daddr {ADDRESS} udp dport 53 accept
-    ip daddr {ADDRESS} tcp dport 53 accept
-    meta nfproto ipv4 meta skuid {ID} accept
-    meta nfproto ipv4 meta l4proto tcp reject with tcp reset
-  }}
-  chain input {{
-    type filter hook input priority 0; policy drop;
-    iifname \"lo\" accept
-    meta nfproto ipv4 ct state established,related accept
-  }}
-  chain forward {{
-    type filter hook forward priority 0; policy drop;
-  }}
-}}
-add table ip boxwood_names
-delete table ip boxwood_names
-table ip boxwood_names {{
-  chain output {{
-    type nat hook output priority -110; policy accept;
-    meta skuid != {ID} udp dport 53 dnat to {ADDRESS}
-    meta skuid != {ID} tcp dport 53 dnat to {ADDRESS}
-  }}
-  chain postrouting {{
-    type nat hook postrouting priority 90; policy accept;
-    oifname \"lo\" ip daddr {ADDRESS} ip saddr != {SUBNET} snat to {ADDRESS}
-  }}
-}}
-"
-    )
-}
-
-/// The same in the older form. Nothing else has rules in a container's own table.
-fn filter_rules(version: u8) -> String {
-    let mut text =
-        "*filter\n:INPUT DROP [0:0]\n:FORWARD DROP [0:0]\n:OUTPUT DROP [0:0]\n-A INPUT -i lo -j ACCEPT\n".to_owned();
-    if version == 4 {
-        text += &format!(
-            "-A INPUT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A OUTPUT -d {ENGINE_RESOLVER}/32 -m owner ! --uid-owner {ID} -j DROP
--A OUTPUT -o lo -j ACCEPT
--A OUTPUT -d {ADDRESS}/32 -p udp -m udp --dport 53 -j ACCEPT
--A OUTPUT -d {ADDRESS}/32 -p tcp -m tcp --dport 53 -j ACCEPT
--A OUTPUT -m owner --uid-owner {ID} -j ACCEPT
--A OUTPUT -p tcp -j REJECT --reject-with tcp-reset
-"
-        );
-    } else {
-        text += "-A OUTPUT -o lo -j ACCEPT\n";
-    }
-    text + "COMMIT\n"
-}
-
-/// Questions seem to come from the gateway's own address, because the answer has to leave from there: to any other address
-/// of the container the kernel would answer from that one. The engine may have rules of its own in this table; they stay, behind these.
-fn name_rules() -> String {
-    format!(
-        "*nat
-:{NAMES} - [0:0]
-:{SOURCE} - [0:0]
--A {NAMES} -p udp -m udp --dport 53 -m owner ! --uid-owner {ID} -j DNAT --to-destination {ADDRESS}
--A {NAMES} -p tcp -m tcp --dport 53 -m owner ! --uid-owner {ID} -j DNAT --to-destination {ADDRESS}
--A {SOURCE} ! -s {SUBNET} -d {ADDRESS}/32 -o lo -j SNAT --to-source {ADDRESS}
--I OUTPUT 1 -j {NAMES}
--I POSTROUTING 1 -j {SOURCE}
-COMMIT
-"
-    )
 }
 
 fn program(name: &str) -> Command {
@@ -266,25 +232,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_forms_drop_by_default_and_let_only_the_gateway_out() {
-        let nft = nft_rules();
-        assert_eq!(nft.matches("policy drop").count(), 3);
-        assert_eq!(nft.matches(&format!("meta skuid {ID} accept")).count(), 1);
-        assert!(
-            !nft.split("chain input").next().expect("the output's").contains("ct state"),
-            "nothing open stays open"
-        );
-        for version in [4, 6] {
-            let rules = filter_rules(version);
-            assert_eq!(rules.matches("DROP [0:0]").count(), 3);
-            assert!(rules.ends_with("COMMIT\n"));
+    fn ipv6_without_rules_is_open_where_it_has_an_address() {
+        let lo = "00000000000000000000000000000001 01 80 10 80       lo\n";
+        let eth = "fe800000000000000042acfffe110002 02 40 20 80     eth0\n";
+        let reason = || "there is no ip6tables-restore".to_owned();
+        for (without, addresses, expected) in [
+            (None, format!("{lo}{eth}"), Six::Held),
+            (Some(reason()), format!("{lo}{eth}"), Six::Open(reason())),
+            (Some(reason()), lo.to_owned(), Six::Unused(reason())),
+            (Some(reason()), String::new(), Six::Unused(reason())),
+        ] {
+            assert_eq!(six(without.as_deref(), &addresses), expected);
         }
-        assert!(!filter_rules(6).contains("owner"), "by IPv6 nobody gets out");
-        // The engine's resolver is closed before the container's own network is opened.
-        for (rules, opening) in [(nft, "oifname \"lo\" accept"), (filter_rules(4), "-o lo -j ACCEPT")] {
-            assert!(rules.find(ENGINE_RESOLVER) < rules.find(opening), "{rules}");
-        }
-        let names = name_rules();
-        assert_eq!(names.matches("-I ").count(), 2);
     }
 }

@@ -10,6 +10,7 @@ pub mod args;
 pub mod child;
 pub mod firewall;
 pub mod policy;
+mod rules;
 pub mod status;
 pub mod watch;
 
@@ -20,8 +21,8 @@ use std::time::{Duration, Instant};
 
 use args::Inside;
 use child::Child;
-use firewall::Firewall;
-use status::{Label, Status};
+use firewall::{Firewall, Six};
+use status::Status;
 
 use crate::addresses::Subnet;
 use crate::netlink;
@@ -32,6 +33,8 @@ pub const SUBNET: &str = "198.18.0.0/22";
 const FIRST: (Ipv4Addr, u8) = (Ipv4Addr::new(198, 18, 0, 0), 28);
 /// The gateway's main address.
 pub const ADDRESS: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 2);
+/// Where the rules turn connections to other addresses to, at the main address.
+const REDIRECTED: u16 = 3129;
 /// How often the rules are looked at when nothing tells of changes.
 const OFTEN: Duration = Duration::from_secs(3);
 /// How often they are looked at all the same.
@@ -48,6 +51,8 @@ pub enum Event {
     Unwatched,
     /// The policy's file may have changed.
     Policy,
+    /// The gateway of this number has the policy of this revision, or does not take what it was given.
+    Policed(u64, Result<u64, String>),
     /// The gateway told of something that it refused.
     Refused(String),
     /// The gateway ended, the one of this number.
@@ -72,7 +77,7 @@ fn run(inside: &Inside) -> ExitCode {
     match enforce(inside, &mut status) {
         Ok(never) => match never {},
         Err(reason) => {
-            status.set(Label::Off, &reason);
+            status.set_rules(Some(reason.clone()));
             eprintln!(
                 "boxwood-gateway: THE NETWORK IS OPEN: {reason}. The container needs the capability NET_ADMIN and the program \
                  nft, or iptables and ip6tables; add them and start it again."
@@ -91,24 +96,15 @@ fn enforce(inside: &Inside, status: &mut Status) -> Result<Never, String> {
     let (events, happened) = mpsc::channel();
     let mut is_watched = firewall.monitor(&events);
     watch::file(&inside.policy, &events);
-    status.set(Label::Inside, "");
-    let user = policy::user(&inside.user);
-    match &user {
-        Ok(user) => user.warnings.iter().for_each(|warning| eprintln!("boxwood-gateway: {warning}")),
-        Err(reason) => closed(status, reason),
-    }
-    let blocks = SUBNET.parse::<Subnet>().map_err(|cause| cause.to_string());
-    let routes = blocks.and_then(|subnet| {
-        let mut blocks = subnet.own_blocks();
-        blocks.push(FIRST);
-        netlink::add_local_routes(&blocks).map_err(|cause| format!("its addresses cannot be made: {cause}"))
-    });
-    if let Err(reason) = routes {
-        closed(status, &reason);
+    status.set_rules(None);
+    look_at_six(&firewall, status);
+    let opened = prepare(inside, &mut firewall);
+    if let Err(reason) = &opened {
+        closed(status, reason);
     }
     // For a user whom the rules would not hold, nothing is let through at all.
-    let again = user.is_ok().then(Instant::now);
-    let mut gateway = Gateway { child: None, number: 0, revision: 0, pause: PAUSES.0, again };
+    let again = opened.is_ok().then(Instant::now);
+    let mut gateway = Gateway { child: None, number: 0, revision: 0, pause: PAUSES.0, started: Instant::now(), again };
     loop {
         gateway.start_when_due(inside, status, &events);
         let look = if is_watched { SELDOM } else { OFTEN };
@@ -117,6 +113,7 @@ fn enforce(inside: &Inside, status: &mut Status) -> Result<Never, String> {
             Ok(Event::Rules) | Err(RecvTimeoutError::Timeout) => keep(&mut firewall, status),
             Ok(Event::Unwatched) => is_watched = false,
             Ok(Event::Policy) => gateway.configure(inside, status),
+            Ok(Event::Policed(number, policed)) => gateway.policed(number, policed, status),
             Ok(Event::Refused(text)) => eprintln!("boxwood-gateway: {text}"),
             Ok(Event::Ended(number)) => gateway.ended(number, status),
             // This loop holds a sender itself.
@@ -125,26 +122,57 @@ fn enforce(inside: &Inside, status: &mut Status) -> Result<Never, String> {
     }
 }
 
+/// Makes the gateway's place: its addresses first, so that nothing that is turned towards them can leave, then its way out.
+fn prepare(inside: &Inside, firewall: &mut Firewall) -> Result<(), String> {
+    let user = policy::user(&inside.user)?;
+    user.warnings.iter().for_each(|warning| eprintln!("boxwood-gateway: {warning}"));
+    policy::belongs_to_another(&inside.policy, &user)?;
+    let mut blocks = SUBNET.parse::<Subnet>().map_err(|cause| cause.to_string())?.own_blocks();
+    blocks.push(FIRST);
+    netlink::add_local_routes(&blocks).map_err(|cause| format!("its addresses cannot be made: {cause}"))?;
+    firewall.open()
+}
+
 /// Sets the rules again when they are not what they were.
 fn keep(firewall: &mut Firewall, status: &mut Status) {
     match firewall.keep() {
         Ok(false) => {}
         Ok(true) => {
             status.set_again += 1;
-            status.set(Label::Inside, "");
+            status.set_rules(None);
             eprintln!("boxwood-gateway: the rules were changed by somebody; they are set again");
         }
         Err(reason) => {
-            status.set(Label::Off, &reason);
             eprintln!("boxwood-gateway: THE NETWORK MAY BE OPEN: {reason}");
+            status.set_rules(Some(reason));
         }
+    }
+    look_at_six(firewall, status);
+}
+
+/// Tells how IPv6 is when that has changed: addresses of it may come later.
+fn look_at_six(firewall: &Firewall, status: &mut Status) {
+    let six = firewall.six();
+    if !status.set_six(six.clone()) {
+        return;
+    }
+    match six {
+        Six::Held => eprintln!("boxwood-gateway: IPv6 is held as well"),
+        Six::Unused(reason) => eprintln!(
+            "boxwood-gateway: IPv4 is held; IPv6 has no rules ({reason}), and this container has no address of it"
+        ),
+        Six::Open(reason) => eprintln!(
+            "boxwood-gateway: IPV6 IS OPEN, IPv4 is held: {reason}. Add ip6tables or nft to the image, or start the \
+             container without IPv6."
+        ),
     }
 }
 
 /// Tells that nothing gets out, and why.
 fn closed(status: &mut Status, reason: &str) {
-    status.set(Label::Inside, reason);
-    eprintln!("boxwood-gateway: nothing is let through: {reason}");
+    let reason = format!("nothing is let through: {reason}");
+    eprintln!("boxwood-gateway: {reason}");
+    status.set_gateway(Some(reason));
 }
 
 /// The gateway process and when it is to be started again.
@@ -153,6 +181,7 @@ struct Gateway {
     number: u64,
     revision: u64,
     pause: Duration,
+    started: Instant,
     again: Option<Instant>,
 }
 
@@ -163,6 +192,7 @@ impl Gateway {
         }
         self.again = None;
         self.number += 1;
+        self.started = Instant::now();
         match Child::start(self.number, events.clone()) {
             Ok(child) => {
                 self.child = Some(child);
@@ -180,22 +210,40 @@ impl Gateway {
         let Some(child) = &mut self.child else { return };
         let read = policy::read(&inside.policy, self.revision + 1);
         match read.and_then(|configure| child.configure(configure).map_err(|cause| cause.to_string())) {
-            Ok(()) => {
-                self.revision += 1;
-                status.revision = self.revision;
-                status.set(Label::Inside, "");
-            }
-            Err(reason) => {
-                let what = if self.revision == 0 { "nothing is let through" } else { "the policy before stays" };
-                status.set(Label::Inside, &format!("{what}: {reason}"));
-                eprintln!("boxwood-gateway: {what}: {reason}");
-            }
+            Ok(()) => self.revision += 1,
+            Err(reason) => Self::untaken(status, &reason),
         }
+    }
+
+    /// Takes in what became of a policy that was given.
+    fn policed(&self, number: u64, policed: Result<u64, String>, status: &mut Status) {
+        match policed {
+            _ if number != self.number || self.child.is_none() => {}
+            Ok(revision) => {
+                status.revision = revision;
+                status.set_gateway(None);
+            }
+            Err(reason) => Self::untaken(status, &reason),
+        }
+    }
+
+    fn untaken(status: &mut Status, reason: &str) {
+        if status.revision == 0 {
+            return closed(status, reason);
+        }
+        let reason = format!("the policy before stays: {reason}");
+        eprintln!("boxwood-gateway: {reason}");
+        status.set_gateway(Some(reason));
     }
 
     fn ended(&mut self, number: u64, status: &mut Status) {
         if number == self.number && self.child.take().is_some() {
+            // Another one knows nothing of it.
+            status.revision = 0;
             closed(status, "the gateway ended; it is started again");
+            if self.started.elapsed() > PAUSES.1 {
+                self.pause = PAUSES.0;
+            }
             self.later();
         }
     }

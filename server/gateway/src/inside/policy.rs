@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use boxwood_core::egress::{Decided, EgressLayers};
 use boxwood_protocol::egress::{EgressAction, EgressConfig};
 use boxwood_protocol::gateway::Configure;
+use rustix::fs::StatVfsMountFlags;
 
 use crate::privileges;
 
@@ -40,6 +42,8 @@ pub fn read(file: &Path, revision: u64) -> Result<Configure, String> {
 /// The user for whom this is done.
 #[derive(Debug, PartialEq, Eq)]
 pub struct User {
+    uid: u32,
+    groups: Vec<u32>,
     /// What makes the wall weaker than it could be.
     pub warnings: Vec<String>,
 }
@@ -64,22 +68,54 @@ fn find(text: &str, passwd: &str, group: &str) -> Result<User, String> {
         None => Err(format!("there is no user '{text}'")),
         Some(0) => Err("the user is root, whom no rule holds; give the container another one".to_owned()),
         Some(privileges::ID) => Err(format!("the user {text} has the gateway's own number")),
-        Some(_) => Ok(User { warnings: warnings(text, entry.as_deref(), group) }),
+        Some(uid) => Ok(in_groups(uid, text, entry.as_deref(), group)),
     }
 }
 
-fn warnings(text: &str, entry: Option<&[&str]>, group: &str) -> Vec<String> {
+/// Refuses a policy that the user could write.
+///
+/// # Errors
+/// In plain words, when that is so.
+pub fn belongs_to_another(file: &Path, user: &User) -> Result<(), String> {
+    let directory = file.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    for path in [file, directory] {
+        // One that is not there yet cannot be read either, which says so by itself.
+        let Ok(about) = fs::metadata(path) else { continue };
+        let is_fixed = rustix::fs::statvfs(path).is_ok_and(|about| about.f_flag.contains(StatVfsMountFlags::RDONLY));
+        if !is_fixed && user.writes(about.uid(), about.gid(), about.mode()) {
+            let path = path.display();
+            return Err(format!("the user can change {path}; give it to root, or mount it read-only"));
+        }
+    }
+    Ok(())
+}
+
+impl User {
+    /// Whether this user writes what belongs to these, or can come to.
+    fn writes(&self, uid: u32, gid: u32, mode: u32) -> bool {
+        uid == self.uid || mode & 0o002 != 0 || (mode & 0o020 != 0 && self.groups.contains(&gid))
+    }
+}
+
+fn in_groups(uid: u32, text: &str, entry: Option<&[&str]>, group: &str) -> User {
     let name = entry.map_or(text, |fields| fields[0]);
-    let mut list = Vec::new();
+    let mut user = User { uid, groups: Vec::new(), warnings: Vec::new() };
+    // A user without an entry is started in the group of the same number at most.
+    user.groups.push(entry.and_then(|fields| fields[3].parse().ok()).unwrap_or(uid));
     for line in group.lines() {
         let fields: Vec<&str> = line.split(':').collect();
         let [group, _, number, members] = fields[..] else { continue };
         let is_member = members.split(',').any(|member| member == name) || entry.is_some_and(|e| e[3] == number);
+        if is_member {
+            user.groups.extend(number.parse::<u32>());
+        }
         if is_member && POWERFUL.contains(&group) {
-            list.push(format!("{name} is in the group {group}: where that makes root of it, the rules do not hold it"));
+            let warning =
+                format!("{name} is in the group {group}: where that makes root of it, the rules do not hold it");
+            user.warnings.push(warning);
         }
     }
-    list
+    user
 }
 
 #[cfg(test)]
@@ -99,6 +135,28 @@ mod tests {
         }
         assert_eq!(find("dev", PASSWD, GROUP).expect("taken").warnings.len(), 1);
         assert_eq!(find("1000", PASSWD, GROUP).expect("taken").warnings.len(), 1);
+    }
+
+    #[test]
+    fn a_policy_that_its_user_can_change_is_none() {
+        let user = find("dev", PASSWD, GROUP).expect("taken");
+        for (uid, gid, mode, writes) in [
+            (0, 0, 0o644, false),
+            (0, 0, 0o664, false),
+            (0, 0, 0o646, true),
+            (1000, 0, 0o444, true),
+            (0, 1000, 0o664, true),
+            (0, 27, 0o775, true),
+            (0, 27, 0o755, false),
+            (0, 99, 0o664, false),
+        ] {
+            assert_eq!(user.writes(uid, gid, mode), writes, "{uid}:{gid} {mode:o}");
+        }
+        let file = std::env::temp_dir().join(format!("boxwood-owned-{}", std::process::id()));
+        fs::write(&file, "").expect("written");
+        let owner = User { uid: fs::metadata(&file).expect("there").uid(), groups: Vec::new(), warnings: Vec::new() };
+        assert!(belongs_to_another(&file, &owner).is_err_and(|reason| reason.contains("can change")));
+        fs::remove_file(&file).expect("removed");
     }
 
     #[test]

@@ -1,5 +1,5 @@
-//! `CONNECT`: a tunnel to a host. What is spoken in it is judged as on a connection made directly, and must be for the
-//! very host that the tunnel was asked for.
+//! `CONNECT`: a tunnel to a host. It is there when the host has been reached, and not before. What is spoken in it is judged
+//! as on a connection made directly, and must be for the very host that the tunnel was asked for.
 
 use std::sync::Arc;
 
@@ -14,6 +14,7 @@ use hyper_util::rt::TokioIo;
 use super::Server;
 use super::body::Body;
 use super::target::{self, TargetError};
+use crate::dial::{Dialled, dial_ahead};
 use crate::flows::Flow;
 use crate::io::{Ahead, Timed};
 use crate::listen::named;
@@ -38,18 +39,17 @@ pub(super) async fn handle(server: &Arc<Server>, mut request: Request<Incoming>)
         Ok(flow) => flow,
         Err(refused) => return super::refused(&refused),
     };
+    let dialled = match dial_ahead(&flow, &wanted).await {
+        Ok(dialled) => dialled,
+        Err(error) => return super::undialled(&error),
+    };
     let upgrade = hyper::upgrade::on(&mut request);
     let server = Arc::clone(server);
     tokio::spawn(async move {
         // A client that went away meanwhile.
         let Ok(upgraded) = upgrade.await else { return };
-        if let Some(arrival) = arrival(&server, &flow, upgraded) {
-            let token = flow.token().clone();
-            tokio::select! {
-                biased;
-                () = tunnel::serve(arrival) => {}
-                () = token.cancelled() => {}
-            }
+        if let Some(arrival) = arrival(&server, &flow, upgraded, dialled) {
+            tunnel::serve_within(&flow, arrival).await;
         }
     });
     let mut response = Response::new(Body::text(String::new()));
@@ -71,14 +71,15 @@ fn read(request: &Request<Incoming>) -> Result<(boxwood_core::egress::Host, u16)
     if named.next().is_some() { Err(TargetError::BadHost) } else { Ok((host, port)) }
 }
 
-fn arrival(server: &Server, flow: &Flow, upgraded: Upgraded) -> Option<Arrival> {
+fn arrival(server: &Server, flow: &Flow, upgraded: Upgraded, dialled: Option<Dialled>) -> Option<Arrival> {
     let parts = upgraded.downcast::<TokioIo<Timed<Ahead>>>().ok()?;
-    let (ahead, stream) = parts.io.into_inner().into_inner().into_parts();
+    let (unread, stream) = parts.io.into_inner().into_inner().into_parts();
     Some(Arrival {
         state: Arc::clone(&server.state),
         client: server.client.clone(),
         stream,
-        head: [parts.read_buf, ahead].concat(),
+        head: [parts.read_buf, unread].concat(),
+        dialled,
         port: flow.port(),
         host: Some(flow.host().clone()),
         proxy: flow.serial().map(|serial| (EgressVia::Connect, serial)),

@@ -14,7 +14,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf, copy_bidirectional_with_sizes};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::flows::Flow;
-use crate::splice::CHUNK;
+
+/// Most bytes that are kept of each side.
+const CHUNK: usize = 16 * 1024;
 
 /// The client's side of an upgrade that it asks for.
 pub(super) struct Asked(OnUpgrade);

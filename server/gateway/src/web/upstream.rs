@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use boxwood_core::egress::{Host, is_private};
+use boxwood_core::egress::Host;
 use hyper::body::Incoming;
 use hyper::client::conn::http1::{Builder, SendRequest};
 use hyper::{Request, Response};
@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use super::BUFFER;
 use super::body::Body;
-use crate::dial::{DialError, dial};
+use crate::dial::{DialError, Dialled, dial, may_lead};
 use crate::flows::Flow;
 use crate::state::{Wanted, lock};
 
@@ -53,11 +53,18 @@ struct Kept {
 /// The connection, if there is one.
 #[derive(Default)]
 pub(super) struct Upstream {
+    /// A proxy's tunnel has one before the first request.
+    dialled: Mutex<Option<Dialled>>,
     kept: Mutex<Option<Kept>>,
     ended: Arc<Notify>,
 }
 
 impl Upstream {
+    /// None yet, or one that was made ahead.
+    pub(super) fn new(dialled: Option<Dialled>) -> Self {
+        Self { dialled: Mutex::new(dialled), ..Self::default() }
+    }
+
     /// Waits until a server has ended a connection.
     pub(super) async fn ended(&self) {
         self.ended.notified().await;
@@ -89,7 +96,8 @@ impl Upstream {
                 },
             }
         }
-        let stream = dial(flow, wanted).await?;
+        let dialled = lock(&self.dialled).take();
+        let stream = dial(flow, wanted, dialled).await?;
         let mut sender = if is_tls { self.open_tls(flow, stream).await? } else { self.open(flow, stream).await? };
         let response =
             sender.send_request(request).await.map_err(|cause| UpstreamError::Ended(flow.host().clone(), cause))?;
@@ -102,7 +110,7 @@ impl Upstream {
     async fn take(&self, flow: &Flow) -> Option<Kept> {
         let mut kept = lock(&self.kept).take()?;
         let is_same = kept.host == *flow.host() && kept.port == flow.port();
-        let may_lead = flow.judged().private || kept.host.name().is_none() || !kept.address.is_some_and(is_private);
+        let may_lead = kept.address.is_some_and(|address| may_lead(flow, address));
         (is_same && may_lead && kept.sender.ready().await.is_ok()).then_some(kept)
     }
 

@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 use crate::rig::{OK, Rig, accept, allowing, answering, placed, read_to, rest, rule};
 use crate::tls::{Authority, echo};
 
-async fn tunnel(rig: &Rig, to: &str) -> (TcpStream, String) {
+pub(crate) async fn tunnel(rig: &Rig, to: &str) -> (TcpStream, String) {
     let mut client = rig.to_main(3128).await;
     client.write_all(format!("CONNECT {to} HTTP/1.1\r\nHost: {to}\r\n\r\n").as_bytes()).await.expect("sent");
     let answer = read_to(&mut client, "\r\n\r\n").await;
@@ -29,8 +29,11 @@ async fn a_tunnel_carries_tls_to_the_host_it_was_asked_for() {
     let log = rig.log();
     assert!(log.len() == 1 && log[0].via == EgressVia::Connect && log[0].bytes_up > 100, "{log:?}");
 
+    let other = rig.server("b.example", "203.0.113.2:443").await;
     let (client, _) = tunnel(&rig, "b.example:443").await;
+    let mut server = accept(&other).await;
     authority.connect("a.example", client).await.expect_err("another name");
+    assert_eq!(rest(&mut server).await, "");
     assert_eq!(rig.last(), "Deny b.example:443 name-mismatch");
 }
 
@@ -92,12 +95,13 @@ async fn tunnels_to_elsewhere_are_refused() {
 async fn an_address_needs_a_rule_and_shows_no_other_name() {
     let mut rig = Rig::new(allowing(&["203.0.113.7"])).await;
     let authority = Authority::new("upstream");
-    echo(rig.server("unused.example", "203.0.113.7:443").await, authority.server("a.example"));
+    let listener = rig.server("unused.example", "203.0.113.7:443").await;
     let (client, answer) = tunnel(&rig, "203.0.113.7:443").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    let mut server = accept(&listener).await;
     authority.connect("a.example", client).await.expect_err("a name on an address");
     assert_eq!(rig.last(), "Deny 203.0.113.7:443 name-mismatch");
-    assert!(rig.dialled().is_empty());
+    assert_eq!(rest(&mut server).await, "");
     rig.apply(|policy| policy.rules.clear()).await;
     let (_, answer) = tunnel(&rig, "203.0.113.7:443").await;
     assert!(answer.starts_with("HTTP/1.1 403 "), "{answer}");
@@ -152,7 +156,7 @@ async fn a_tunnel_inside_of_a_tunnel_leads_nowhere() {
     assert!(seen.lock().expect("a list").is_empty());
 }
 
-async fn socks(rig: &Rig, name: &str, port: u16) -> (TcpStream, u8) {
+pub(crate) async fn socks(rig: &Rig, name: &str, port: u16) -> (TcpStream, u8) {
     let mut client = rig.to_main(1080).await;
     client.write_all(&[5, 1, 0]).await.expect("sent");
     let mut chosen = [0; 2];

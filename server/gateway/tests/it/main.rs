@@ -1,8 +1,11 @@
 //! The gateway over real sockets: clients in its network on one side, servers that the tests script on the other.
 
+mod ahead;
+mod carry;
 mod clear;
 mod connect;
 mod control;
+mod first;
 mod forms;
 mod hold;
 mod limits;

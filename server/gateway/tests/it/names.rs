@@ -30,8 +30,8 @@ async fn what_may_be_reached_or_asked_about_has_an_address_and_nothing_else_exis
     assert_eq!(names.look_up(&name("c.example"), true), Found::Refused);
     let decision = rig.log().pop().expect("a decision");
     assert_eq!((decision.via, decision.port, decision.host.as_str()), (EgressVia::Dns, 0, "c.example"));
-    // A question is no connection.
-    assert_eq!(rig.state.status().blocked, 0);
+    // Nothing else will come of it, so this is what was blocked.
+    assert_eq!(rig.state.status().blocked, 1);
 }
 
 #[tokio::test]

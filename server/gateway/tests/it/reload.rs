@@ -81,7 +81,7 @@ async fn an_answer_that_still_comes_is_cut() {
 async fn listeners_follow_the_ports_of_rules() {
     let mut rig = Rig::new(allowing(&[])).await;
     let ports = |rig: &Rig| rig.state.listening.lock().expect("a map").keys().copied().collect::<Vec<_>>();
-    let usual = [22, 80, 443, 1080, 3128, 8080, 8443];
+    let usual = [22, 80, 443, 1080, 3128, 3129, 8080, 8443];
     assert_eq!(ports(&rig), usual);
     rig.apply(|policy| {
         policy.rules = vec![
@@ -90,7 +90,7 @@ async fn listeners_follow_the_ports_of_rules() {
         ];
     })
     .await;
-    assert_eq!(ports(&rig), [22, 80, 443, 1080, 3128, 5432, 8080, 8443]);
+    assert_eq!(ports(&rig), [22, 80, 443, 1080, 3128, 3129, 5432, 8080, 8443]);
     rig.apply(|policy| policy.rules.clear()).await;
     assert_eq!(ports(&rig), usual);
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, SocketAddrV4};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,11 @@ use boxwood_protocol::egress::{EgressAction, EgressDecision, EgressLayer, Egress
 use boxwood_protocol::gateway::Configure;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
+use tokio::sync::watch;
 
 pub(crate) const MAIN: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 2);
+/// Where the kernel would send connections to foreign addresses.
+pub(crate) const REDIRECTED: u16 = 3129;
 const CLIENT: Ipv4Addr = Ipv4Addr::new(127, 77, 0, 3);
 /// How long anything may take that is expected to happen.
 pub(crate) const SOON: Duration = Duration::from_secs(5);
@@ -24,6 +27,11 @@ pub(crate) struct World {
     names: Mutex<HashMap<String, Vec<Vec<IpAddr>>>>,
     servers: Mutex<HashMap<SocketAddr, SocketAddr>>,
     dialled: Mutex<Vec<SocketAddr>>,
+    /// How many lookups have begun, and whether they have to wait.
+    pub(crate) lookups: watch::Sender<usize>,
+    pub(crate) is_silent: watch::Sender<bool>,
+    /// Where connections were sent that arrive at [`REDIRECTED`].
+    pub(crate) sent_to: Mutex<Option<SocketAddrV4>>,
 }
 
 impl Outside for World {
@@ -38,11 +46,20 @@ impl Outside for World {
         self.servers.lock().expect("a map").get(&address).copied().unwrap_or(nobody)
     }
 
+    fn sent_to(&self, _stream: &TcpStream) -> io::Result<SocketAddrV4> {
+        self.sent_to.lock().expect("an address").ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
     fn look_up<'a>(&'a self, name: &'a str) -> Looking<'a> {
         let mut names = self.names.lock().expect("a map");
         let found =
             names.get_mut(name).map(|answers| if answers.len() > 1 { answers.remove(0) } else { answers[0].clone() });
-        Box::pin(async move { found.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound)) })
+        self.lookups.send_modify(|count| *count += 1);
+        let mut is_silent = self.is_silent.subscribe();
+        Box::pin(async move {
+            is_silent.wait_for(|is_silent| !is_silent).await.expect("the world lasts");
+            found.ok_or_else(|| io::ErrorKind::NotFound.into())
+        })
     }
 }
 
@@ -96,7 +113,8 @@ impl Rig {
 
     pub(crate) fn without_policy() -> Self {
         let world = Arc::new(World::default());
-        let place = Place { subnet: "127.77.0.0/16".parse().expect("a subnet"), address: MAIN };
+        let place =
+            Place { subnet: "127.77.0.0/16".parse().expect("a subnet"), address: MAIN, redirected: Some(REDIRECTED) };
         let state = State::new(place, Arc::clone(&world) as Arc<dyn Outside>);
         let running = tokio::spawn(boxwood_gateway::run::follow(Arc::clone(&state)));
         let configure =

@@ -129,6 +129,18 @@ async fn an_allowed_name_is_carried_to_its_server_and_back() {
 }
 
 #[tokio::test]
+async fn what_was_allowed_and_is_not_there_is_told_as_such() {
+    let (rig, _authority) = rig(&["a.example", "nowhere.example", "nobody.example"]).await;
+    rig.name("nobody.example", &[&["203.0.113.9"]]);
+    for (name, reason) in [("nowhere.example", "not-found"), ("nobody.example", "unreachable")] {
+        let mut client = rig.to_main(443).await;
+        client.write_all(&hello(name)).await.expect("sent");
+        assert_eq!(rest(&mut client).await, "");
+        assert_eq!(rig.last(), format!("Allow {name}:443 {reason}"));
+    }
+}
+
+#[tokio::test]
 async fn other_names_are_refused_with_an_alert() {
     let (rig, authority) = rig(&["a.example"]).await;
     let mut client = rig.to_main(443).await;

@@ -27,6 +27,8 @@ pub(crate) enum Error {
     ManifestFormat { path: PathBuf, found: u32, known: u32 },
     #[error("{} is not a file, directory or symlink with a UTF-8 name", path.display())]
     UnsealableFile { path: PathBuf },
+    #[error("no longer mounted: {}", path.display())]
+    Bare { path: PathBuf },
 }
 
 impl Error {
@@ -52,17 +54,25 @@ impl Error {
             | Self::Io { .. }
             | Self::System { .. }
             | Self::Exec { .. }
-            | Self::UnsealableFile { .. } => None,
+            | Self::UnsealableFile { .. }
+            | Self::Bare { .. } => None,
         }
     }
 
-    /// 2 for a wrong call, 126 or 127 (as a shell would) for a program that cannot be started, 1 otherwise.
-    pub(crate) fn exit_code(&self) -> ExitCode {
+    /// 2 for a wrong call, 79 when a protected or masked file lies bare (the daemon knows the number), 126 or 127 (as a
+    /// shell would) for a program that cannot be started, 1 otherwise.
+    pub(crate) fn status(&self) -> u8 {
         match self {
-            Self::Usage(_) => ExitCode::from(2),
-            Self::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => ExitCode::from(127),
-            Self::Exec { .. } => ExitCode::from(126),
-            _ => ExitCode::from(1),
+            Self::Usage(_) => 2,
+            Self::Bare { .. } => 79,
+            Self::Exec { source, .. } if source.kind() == io::ErrorKind::NotFound => 127,
+            Self::Exec { .. } => 126,
+            _ => 1,
         }
+    }
+
+    /// [`Self::status`] to leave with.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.status())
     }
 }

@@ -4,10 +4,13 @@ use std::ffi::OsString;
 use std::process::{ExitCode, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::WaitOptions;
+
 use crate::linux::error::Error;
+use crate::linux::guard;
 use crate::linux::root::Root;
 use crate::linux::session_dir::{Listener, SessionDir};
-use crate::linux::signals::{self, SIGINT, SIGTERM, SignalPipe};
+use crate::linux::signals::{self, SIGCHLD, SIGINT, SIGTERM, SignalPipe};
 use crate::linux::tools::{self, Tool};
 
 /// How long claude may take to put its state away. Engines kill everything ten seconds after asking.
@@ -26,34 +29,48 @@ enum Ending {
 /// Exits 0 after a signal; with `--ephemeral` also after claude's session, with claude's exit status.
 pub(crate) fn run(root: &Root, args: Vec<OsString>) -> Result<ExitCode, Error> {
     let mut is_ephemeral = false;
-    for arg in args {
+    let mut guarded = Vec::new();
+    let mut args = args.into_iter();
+    while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("--ephemeral") => is_ephemeral = true,
+            Some("--guard") => {
+                let path = args.next().ok_or_else(|| Error::Usage("--guard needs a path".to_owned()))?;
+                guarded.push(path.into());
+            }
             _ => return Err(Error::Usage(format!("keep does not know '{}'", arg.display()))),
         }
     }
+    guard::begin(guarded)?;
     let mut asked = SignalPipe::catching(&[SIGTERM, SIGINT])?;
+    let mut dead = SignalPipe::catching(&[SIGCHLD])?;
     let directory = SessionDir::of_current_user()?;
     let mut listener = directory.listen()?;
-    match wait(&mut asked, &mut listener, is_ephemeral)? {
+    match wait(&mut asked, &mut dead, &mut listener, is_ephemeral)? {
         Ending::SessionEnded { status } => Ok(ExitCode::from(status)),
         Ending::Asked => {
             ask_session_to_end(root, &directory);
-            wait_for_session(&mut listener, GRACE)?;
+            wait_for_session(&mut dead, &mut listener, GRACE)?;
             Ok(ExitCode::SUCCESS)
         }
     }
 }
 
-fn wait(asked: &mut SignalPipe, listener: &mut Listener, is_ephemeral: bool) -> Result<Ending, Error> {
+fn wait(
+    asked: &mut SignalPipe,
+    dead: &mut SignalPipe,
+    listener: &mut Listener,
+    is_ephemeral: bool,
+) -> Result<Ending, Error> {
     loop {
+        bury(dead);
         // The session's pipe stays ready after an end, so a persistent sandbox does not watch it.
         let has_news = if is_ephemeral {
-            let mut entries = [asked.poll_entry(), listener.poll_entry()];
+            let mut entries = [asked.poll_entry(), dead.poll_entry(), listener.poll_entry()];
             signals::wait(&mut entries, None)?;
-            !entries[1].revents().is_empty()
+            !entries[2].revents().is_empty()
         } else {
-            signals::wait(&mut [asked.poll_entry()], None)?;
+            signals::wait(&mut [asked.poll_entry(), dead.poll_entry()], None)?;
             false
         };
         if asked.take() {
@@ -62,6 +79,13 @@ fn wait(asked: &mut SignalPipe, listener: &mut Listener, is_ephemeral: bool) -> 
         if has_news && !listener.is_session_running()? {
             return Ok(Ending::SessionEnded { status: listener.last_status().unwrap_or(STATUS_OF_KILLED) });
         }
+    }
+}
+
+/// Collects what has ended. The first process of a container inherits whatever loses its parent.
+fn bury(dead: &mut SignalPipe) {
+    if dead.take() {
+        while let Ok(Some(_)) = rustix::process::wait(WaitOptions::NOHANG) {}
     }
 }
 
@@ -74,22 +98,24 @@ fn ask_session_to_end(root: &Root, directory: &SessionDir) {
         tmux.arg("-S").arg(directory.socket()).arg("kill-server");
         // A socket without a server is usual after a crash; that there is nothing to end is no news.
         tmux.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        tmux.status().map_err(|error| Error::system("start tmux", error))
+        // It is collected like everything else that ends, and what it does is waited for by its effect.
+        tmux.spawn().map_err(|error| Error::system("start tmux", error))
     });
     if let Err(error) = tmux {
         eprintln!("boxwood-helper: the session was not asked to end: {error}");
     }
 }
 
-fn wait_for_session(listener: &mut Listener, limit: Duration) -> Result<(), Error> {
+fn wait_for_session(dead: &mut SignalPipe, listener: &mut Listener, limit: Duration) -> Result<(), Error> {
     let deadline = Instant::now() + limit;
     while listener.is_session_running()? {
+        bury(dead);
         let left = deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             eprintln!("boxwood-helper: claude has not ended within {} seconds", limit.as_secs());
             return Ok(());
         }
-        signals::wait(&mut [listener.poll_entry()], Some(left))?;
+        signals::wait(&mut [listener.poll_entry(), dead.poll_entry()], Some(left))?;
     }
     Ok(())
 }

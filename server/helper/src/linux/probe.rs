@@ -1,5 +1,6 @@
 //! The single checks of `health`. Each looks at one thing and says what it saw.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -53,6 +54,12 @@ fn mount_of(table: &[u8], workspace: &Path) -> Result<String, String> {
         }
         Some((place, _)) => Ok(format!("mounted at {}", place.display())),
     }
+}
+
+/// Everything that something is mounted at, from the text of `/proc/self/mountinfo`.
+pub(crate) fn mount_points(table: &[u8]) -> HashSet<PathBuf> {
+    let lines = table.split(|byte| *byte == b'\n');
+    lines.filter_map(|line| line.split(|byte| *byte == b' ').nth(4)).map(unescape).collect()
 }
 
 /// Spaces, tabs, newlines and backslashes stand in the mount table as a backslash and three octal digits.
@@ -208,6 +215,12 @@ mod tests {
         check("/home/u/my app/sub", true, "mounted at /home/u/my app");
         check("/home/u/my appendix", false, "nothing is mounted at /home/u/my appendix");
         check("/srv/gone", false, "the project directory was removed or replaced on the host");
+    }
+
+    #[test]
+    fn mount_points_are_read() {
+        let points = mount_points(TABLE);
+        assert!(points.contains(Path::new("/home/u/my app")) && !points.contains(Path::new("/home/u")), "{points:?}");
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn nobody_is_asked_where_nobody_can_answer() {
     }
     let attached = world.boxwood(["attach"]).run();
     assert_eq!(attached.status, 64, "{}", attached.told("attached to no terminal"));
-    assert_eq!(world.containers().len(), 1);
+    assert_eq!(world.list().len(), 1);
 }
 
 #[test]

@@ -35,7 +35,7 @@ fn a_start_interrupted_by_a_kill_leaves_nothing_half_made() {
         assert!(world.containers().len() == 1, "{path}: killed in the middle");
         // Whatever asks first starts the daemon, and that repairs before it answers about sandboxes.
         until("the repair", || world.list().is_empty().then_some(()));
-        until("the repair", || world.containers().is_empty().then_some(()));
+        until("the repair", || world.has_no_container().then_some(()));
         until("the repair", || world.listing().is_empty().then_some(()));
         let journal = std::fs::read_dir(world.state().join("journal")).map(Iterator::count).unwrap_or_default();
         assert_eq!(journal, 0, "{path}: nothing is left to repair");

@@ -22,7 +22,7 @@ fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
     let refused = world.boxwood(["start", "--json"]).run().refused(ErrorCode::ConfigApproval);
     assert!(refused.message.contains(CONFIG), "{refused}");
     assert!(refused.hint.is_some_and(|hint| hint.contains("--approve-config")));
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     let report: ConfigReport = world.boxwood(["inspect", "--config", "--json"]).run().json();
     assert!(!report.is_approved && !report.widens.is_empty());
 
@@ -75,7 +75,7 @@ fn a_build_that_fails_is_told_in_its_own_words_and_leaves_nothing() {
         said.told("keeps the build's words to itself")
     );
     assert_eq!(said.status, 70);
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
     assert_eq!(left(), Vec::<String>::new(), "steps of the build stay");
     let builders = docker::docker(["ps", "--all", "--no-trunc", "--format", "{{.Command}}"]);
@@ -112,7 +112,7 @@ fn an_image_that_cannot_be_had_is_named() {
         .run()
         .refused(ErrorCode::ImageFailed);
     assert!(error.to_string().contains("boxwood-test-no-such-image:0"), "{error:?}");
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
     let _ = world.boxwood(["start", "--json", "--image", "Not A Reference"]).run().error();
 }

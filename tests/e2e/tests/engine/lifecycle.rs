@@ -15,8 +15,9 @@ fn starting_twice_gives_the_same_container() {
     let first = world.start();
     assert_eq!(first.action, EnsureAction::Created);
     assert_eq!((first.sandbox.state, first.sandbox.health), (SandboxState::Running, Health::Healthy));
-    assert_eq!(first.sandbox.enforcement, Enforcement::Off, "the label says what is true");
+    assert_eq!(first.sandbox.enforcement, Enforcement::Outside, "the label says what is true");
     assert_eq!(first.sandbox.project, world.project().to_string_lossy());
+    assert!(!first.sandbox.is_outdated, "also where there is no repository");
     let id = world.inspect().container_id;
     let second = world.start();
     assert_eq!(second.action, EnsureAction::Attached);
@@ -99,7 +100,7 @@ fn removing_keeps_the_state_and_purging_does_not() {
     let home = world.home_of(&sandbox);
     let _ = world.sh("echo kept >~/note").ok();
     let _ = world.boxwood(["remove", "--json"]).run().ok();
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
     assert_eq!(fs::read_to_string(home.join("note")).expect("the state stays"), "kept\n");
     let gone = world.boxwood(["inspect", "--json"]).run().refused(ErrorCode::SandboxNotFound);
@@ -146,7 +147,7 @@ fn an_ephemeral_sandbox_is_removed_when_it_ends_and_its_state_stays() {
     assert_eq!(sandbox.lifetime, Lifetime::Ephemeral);
     let _ = world.sh("echo kept >~/note").ok();
     let _ = world.boxwood(["stop", "--json"]).run();
-    until("the ephemeral sandbox's removal", || world.containers().is_empty().then_some(()));
+    until("the ephemeral sandbox's removal", || world.has_no_container().then_some(()));
     until("the daemon hears of it", || world.list().is_empty().then_some(()));
     assert!(world.home_of(&sandbox).join("note").exists());
 }

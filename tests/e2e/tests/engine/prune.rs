@@ -215,7 +215,7 @@ fn alone_cleanup_removes_everything_of_this_installation_and_nothing_of_others()
     let report: PruneReport = world.boxwood(["cleanup-all", "--yes", "--json"]).run().json();
     assert_eq!(report.containers, [sandbox.container]);
     assert!(report.images.contains(&image) && report.volumes.contains(&volume), "{report:?}");
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
     assert!(foreign.is_there());
     assert!(docker::inspect(&theirs.container).is_some_and(|container| container["State"]["Running"] == true));

@@ -133,6 +133,6 @@ fn an_ephemeral_sandbox_goes_when_claude_ends() {
     terminal.wait_for("/exit");
     terminal.press(b"\r");
     let _ = terminal.wait();
-    until("the sandbox's removal", || world.containers().is_empty().then_some(()));
+    until("the sandbox's removal", || world.has_no_container().then_some(()));
     until("the daemon hears of it", || world.list().is_empty().then_some(()));
 }

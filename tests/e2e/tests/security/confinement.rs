@@ -149,7 +149,7 @@ fn what_the_project_asks_for_beyond_the_default_needs_a_yes() {
         let world = World::new();
         world.write(".boxwood/sandbox.jsonc", text);
         let _ = world.boxwood(["start", "--json"]).run().refused(boxwood_protocol::ErrorCode::ConfigApproval);
-        assert!(world.containers().is_empty(), "{text}");
+        assert!(world.has_no_container(), "{text}");
     }
     let world = World::new();
     let login = world.home().join(".claude/.credentials.json");

@@ -35,7 +35,7 @@ fn the_system_home_keys_and_the_products_own_state_are_refused() {
         let error = done.refused(ErrorCode::ProjectForbidden);
         assert!(error.message.contains(&*place.canonicalize().expect("there").to_string_lossy()), "{error}");
     }
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     assert!(world.list().is_empty());
 }
 

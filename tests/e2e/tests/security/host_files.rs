@@ -268,3 +268,45 @@ fn setuid_and_devices_left_in_the_project_are_harmless_and_the_persons() {
         assert_eq!(made.uid(), own.uid(), "it gives nobody another's rights");
     }
 }
+
+/// A file of the host with something in it that must not be found anywhere else.
+fn key_of_the_host(world: &World) -> std::path::PathBuf {
+    let key = world.home().join("id_ed25519");
+    fs::write(&key, "canary-of-the-host\n").expect("written");
+    key
+}
+
+#[test]
+fn what_boxwood_itself_writes_in_the_sandboxs_home_follows_no_link() {
+    let world = World::new();
+    let key = key_of_the_host(&world);
+    let sandbox = world.start().sandbox;
+    let home = world.home_of(&sandbox);
+    let (key, host) = (key.to_string_lossy().into_owned(), world.home().to_string_lossy().into_owned());
+    for line in [
+        format!("ln -sf {key} ~/.claude/settings.json && ln -sf {key} ~/.claude/.claude.json"),
+        format!("mv ~/.claude ~/aside && ln -s {host} ~/.claude"),
+        "rm -f ~/.claude/settings.json && mkfifo ~/.claude/settings.json".to_owned(),
+    ] {
+        let _ = world.sh(&line).ok();
+        let _ = world.boxwood(["restart", "--json"]).run().ok();
+        let seeded = fs::symlink_metadata(home.join(".claude/settings.json")).expect("it was written again");
+        assert!(seeded.is_file(), "after '{line}'");
+        assert!(!home.join(".claude").is_symlink());
+        assert_ne!(world.sh("grep -rs canary-of-the-host ~ ").status, 0, "after '{line}'");
+    }
+    assert_eq!(fs::read_to_string(&key).expect("still there"), "canary-of-the-host\n");
+    assert!(!world.home().join("settings.json").exists(), "nothing was written into the host's directory");
+}
+
+#[test]
+fn a_pipe_where_a_file_of_the_project_was_keeps_nobody_waiting() {
+    let world = World::new();
+    repository(&world);
+    world.write(".gitignore", ".env\n");
+    let _ = world.start();
+    let _ = world.sh("rm .gitignore && mkfifo .gitignore Dockerfile .dockerignore").ok();
+    let _ = world.start();
+    let _ = world.boxwood(["refresh", "--json"]).run().ok();
+    assert_eq!(world.sh("test -p .gitignore").status, 0);
+}

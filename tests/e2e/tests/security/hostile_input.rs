@@ -80,7 +80,7 @@ fn values_that_are_well_formed_and_absurd_are_refused() {
         daemon.ask(Exec::NAME, &json!({ "target": { "project": project }, "command": [] })),
         ErrorCode::InvalidParams,
     );
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
     rpc::is_well(&world, pid);
 }
 

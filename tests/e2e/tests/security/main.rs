@@ -8,5 +8,6 @@ mod host_files;
 mod hostile_input;
 mod inside;
 mod masked;
+mod replaced;
 mod secrets;
 mod socket;

@@ -45,7 +45,7 @@ fn no_name_of_a_masked_file_leads_to_what_it_holds() {
             "cat ./{}",
             "cat /proc/self/root$PWD/{}",
             "cat /proc/self/cwd/{}",
-            "cat /proc/1/root$PWD/{}",
+            "cat /proc/$$/root$PWD/{}",
             "rm -f way; ln -s $PWD/{} way && cat way",
             "rm -f way; ln -s . here; cat here/{}",
             "ln {} {}.hard && cat {}.hard; rm -f {}.hard",
@@ -145,8 +145,9 @@ fn what_comes_later_is_told_and_masked_by_a_refresh() {
 fn what_the_settings_name_is_masked_before_it_is_there_and_nothing_stays_behind() {
     let world = World::new();
     world.write("a", "neighbour\n");
-    world.write(".boxwood/sandbox.jsonc", r#"{ "maskedPaths": [".env", "keys/server.pem", "vault/"] }"#);
+    world.write(".boxwood/sandbox.jsonc", r#"{ "maskedPaths": [".env", "keys/server.pem", "vault/", "secrets/**"] }"#);
     let _ = world.start();
+    assert!(world.project().join("vault").is_dir() && world.project().join("secrets").is_dir());
     for line in ["echo x >.env", "echo x >keys/server.pem", "mkdir -p vault/x", "mv keys moved", "rm -f .env"] {
         assert_ne!(world.sh(line).status, 0, "'{line}' was possible");
     }

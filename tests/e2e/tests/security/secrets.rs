@@ -152,7 +152,7 @@ fn a_key_does_not_stand_in_what_an_error_says() {
     for file in files(&world.state().join("logs")) {
         check(&file.display().to_string(), fs::read(&file).unwrap_or_default());
     }
-    assert!(world.containers().is_empty());
+    assert!(world.has_no_container());
 }
 
 #[test]

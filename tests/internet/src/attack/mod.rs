@@ -7,9 +7,11 @@
 //! - `udp ADDRESS PORT BYTES`, `ping ADDRESS`, `raw ADDRESS`, `packet`: what is not TCP;
 //! - `address ADDRESS`, `route ADDRESS`: changes to the network;
 //! - `sweep FIRST LAST PORT BYTES EXPECTED`: the same conversation with every address;
-//! - `listen PORT`: gives back what it gets, for ever.
+//! - `listen PORT`: gives back what it gets, for ever;
+//! - `crowd ADDRESS:PORT NAME COUNT AUTHORITY`: so many connections that stay open, see [`crowd`].
 
 mod bytes;
+mod crowd;
 mod dns;
 mod hello;
 mod network;
@@ -36,6 +38,7 @@ pub(super) fn main(words: &[&str]) -> ExitCode {
         ["route", address] => network::add_route(address),
         ["sweep", first, last, port, text, expected] => talk::sweep(first, last, port, text, expected),
         ["listen", port] => network::listen(port),
+        ["crowd", to, name, count, authority] => crowd::hold(to, name, count, authority),
         _ => {
             let _ = writeln!(std::io::stderr(), "attack: it is not called like that: {words:?}");
             return CALLED_WRONGLY.into();

@@ -51,7 +51,7 @@ async fn answer(
     ask: &EgressAsk,
 ) -> Result<bool, RpcError> {
     let screen = context.screen;
-    let what = screen.messages.paint(Style::Head, &one_line(&format!("{}:{}", ask.host, ask.port)));
+    let what = screen.messages.paint(Style::Head, &one_line(&words::place(&ask.host, ask.port)));
     screen.note(&format!("{what} waits ({})", words::waiting(ask, Timestamp::now())));
     let answer = loop {
         let answer = read_answer(screen, CHOICES).await?;
@@ -62,13 +62,9 @@ async fn answer(
             Choice::Unknown => {}
         }
     };
-    let host = format!("{}:{}", ask.host, ask.port);
-    let host = match (answer, ask.port) {
-        // What is decided for longer is decided for a site, not for one of its two usual ports.
-        (EgressAnswer::AllowOnce | EgressAnswer::Deny, _) => host,
-        (_, 80 | 443) => ask.host.clone(),
-        _ => host,
-    };
+    // Looked at again: the person may have taken a while, and other connections to the host came and went.
+    let waiting = connection.call::<EgressAsks>(target).await?;
+    let host = host_of(ask, answer, &waiting);
     let params = EgressDecideParams { target: target.clone(), host: host.clone(), answer };
     match connection.call::<EgressDecide>(&params).await {
         Ok(_) => screen.note(words::answered(&host, answer).trim_end()),
@@ -77,6 +73,15 @@ async fn answer(
         Err(problem) => return Err(problem),
     }
     Ok(true)
+}
+
+/// What an answer is about: never more than the person saw. What is decided for longer is decided for a site, not for
+/// one of its two usual ports; but a host without a port may stand for every port that waits.
+fn host_of(ask: &EgressAsk, answer: EgressAnswer, waiting: &[EgressAsk]) -> String {
+    let is_web = |port: u16| matches!(port, 80 | 443);
+    let is_for_now = matches!(answer, EgressAnswer::AllowOnce | EgressAnswer::Deny);
+    let is_only_web = is_web(ask.port) && waiting.iter().all(|other| other.host != ask.host || is_web(other.port));
+    if is_only_web && !is_for_now { ask.host.clone() } else { words::place(&ask.host, ask.port) }
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -150,5 +155,25 @@ mod tests {
         assert_eq!(understand("S\n"), Choice::Answer(EgressAnswer::AllowSession));
         assert_eq!(understand("always\r\n"), Choice::Answer(EgressAnswer::DenyAlways));
         assert_eq!(understand("yes\n"), Choice::Unknown);
+    }
+    #[test]
+    fn an_answer_is_about_what_was_shown_and_nothing_more() {
+        let ask =
+            |host: &str, port: u16| EgressAsk { id: "1".into(), host: host.into(), port, waiting: 1, until_ms: 0 };
+        let (web, ssh, other) = (ask("a.example", 443), ask("a.example", 22), ask("b.example", 22));
+        let check = |ask: &EgressAsk, answer, waiting: &[&EgressAsk], expected: &str| {
+            let waiting: Vec<EgressAsk> = waiting.iter().map(|ask| (*ask).clone()).collect();
+            assert_eq!(host_of(ask, answer, &waiting), expected);
+        };
+        use EgressAnswer::{AllowOnce, AllowProject, AllowSession, Deny, DenyAlways};
+        check(&web, AllowOnce, &[&web], "a.example:443");
+        check(&web, Deny, &[&web], "a.example:443");
+        check(&web, AllowProject, &[&web, &other], "a.example");
+        check(&web, DenyAlways, &[&web, &ask("a.example", 80)], "a.example");
+        // Whoever allows the web does not allow SSH, also when only that still waits.
+        check(&web, AllowProject, &[&web, &ssh], "a.example:443");
+        check(&web, AllowSession, &[&ssh], "a.example:443");
+        check(&ssh, AllowProject, &[&web, &ssh], "a.example:22");
+        check(&ask("fd00::1", 22), AllowProject, &[], "[fd00::1]:22");
     }
 }

@@ -1,6 +1,8 @@
 //! `egress`: what sandboxes may reach.
 
 mod asks;
+mod reasons;
+pub(super) mod watch;
 mod words;
 
 use std::collections::HashSet;
@@ -22,7 +24,6 @@ pub(super) use self::words::{bypass as bypass_words, enforcement};
 use super::Outcome;
 use crate::args::{EgressVerb, TargetArguments};
 use crate::context::Context;
-use crate::settings;
 
 /// Exit status of `test` for a connection that would not go through.
 const REFUSED: u8 = 1;
@@ -67,7 +68,9 @@ async fn log(target: TargetArguments, follow: bool, blocked: bool, tail: u32, co
     if decisions.is_empty() {
         context.screen.note(match blocked {
             true => "Nothing was refused.",
-            false => "Nothing was decided yet. Decisions are taken when a sandbox runs with its network at 'gateway'.",
+            false => {
+                "Nothing was decided yet. Decisions are taken while a sandbox runs, unless its network is open or none."
+            }
         });
     }
     context.screen.show(&decisions, |paint| words::decisions(&decisions, paint))?;
@@ -118,9 +121,8 @@ async fn test(
     context: &Context,
 ) -> Outcome {
     let target = context.target(target)?;
-    let (host, port) = settings::host_and_port(host)?;
     let connection = context.connect().await?;
-    let params = EgressTestParams { target, host, port, method, path };
+    let params = EgressTestParams { target, host: host.to_owned(), port: None, method, path };
     let verdict = connection.call::<EgressTest>(&params).await?;
     context.screen.show(&verdict, |paint| words::verdict(&verdict, paint))?;
     Ok(if verdict.action == EgressAction::Deny { REFUSED } else { 0 })
@@ -140,7 +142,9 @@ async fn forget(host: String, target: TargetArguments, context: &Context) -> Out
     let connection = context.connect().await?;
     let what = if host == "*" { "everything".to_owned() } else { host.clone() };
     let report = connection.call::<EgressForget>(&EgressForgetParams { target, host }).await?;
-    context.screen.show(&report, |_| format!("What was decided for {what} is forgotten; files and flags count.\n"))?;
+    context
+        .screen
+        .show(&report, |_| format!("What was decided for {what} is forgotten; the settings decide again.\n"))?;
     Ok(0)
 }
 

@@ -1,5 +1,6 @@
 //! Policies, decisions and questions in words.
 
+use boxwood_protocol::config::Network;
 use boxwood_protocol::egress::{
     EgressAction, EgressAnswer, EgressAsk, EgressDecision, EgressLayer, EgressReport, EgressRule, EgressVerdict,
     EgressVia, PresetInfo, RuleHits,
@@ -7,6 +8,7 @@ use boxwood_protocol::egress::{
 use boxwood_protocol::sandbox::Enforcement;
 use jiff::Timestamp;
 
+use super::reasons::why;
 use crate::output::table::{Cell, fields, one_line, table};
 use crate::output::units::{count, size, span};
 use crate::output::{Paint, Style};
@@ -14,12 +16,17 @@ use crate::output::{Paint, Style};
 /// Most hosts with their ports are shorter.
 const HOST_WIDTH: usize = 32;
 
-/// Where a policy is enforced.
-pub(in crate::verbs) fn enforcement(enforcement: Enforcement) -> Cell {
-    match enforcement {
-        Enforcement::Outside => Cell::styled(Style::Good, "enforced outside"),
-        Enforcement::Inside => Cell::styled(Style::Warning, "enforced inside"),
-        Enforcement::Off => Cell::styled(Style::Warning, "off: the network is open"),
+/// Hosts that are told in one line.
+const FEW: usize = 5;
+
+/// Where a policy is enforced, if it is.
+pub(in crate::verbs) fn enforcement(network: Network, enforcement: Enforcement) -> Cell {
+    match (network, enforcement) {
+        (Network::None, _) => Cell::styled(Style::Good, "none: no network at all"),
+        (_, Enforcement::Outside) => Cell::styled(Style::Good, "enforced outside"),
+        (_, Enforcement::Inside) => Cell::styled(Style::Warning, "enforced inside"),
+        (Network::Open, Enforcement::Off) => Cell::styled(Style::Warning, "off: the network is open"),
+        (Network::Gateway, Enforcement::Off) => Cell::styled(Style::Warning, "not enforced at present"),
     }
 }
 
@@ -67,7 +74,7 @@ pub(super) fn policy(report: &EgressReport, paint: Paint, now: Timestamp) -> Str
         EgressAction::Ask => "held until you answer".into(),
         EgressAction::Deny => "refused".into(),
     };
-    let mut pairs = vec![("network policy", enforcement(report.enforcement))];
+    let mut pairs = vec![("network policy", enforcement(report.network, report.enforcement))];
     if let Some(alarm) = &report.alarm {
         pairs.push(("alarm", Cell::styled(Style::Bad, alarm)));
     }
@@ -98,7 +105,7 @@ fn rules(rules: &[RuleHits], paint: Paint) -> String {
             count.into(),
         ]
     };
-    table(paint, &["HOST", "ACTION", "FROM", "DECIDED"], &rules.iter().map(row).collect::<Vec<_>>())
+    table(paint, &["HOST", "ACTION", "FROM", "HITS"], &rules.iter().map(row).collect::<Vec<_>>())
 }
 
 /// The ready-made sets of hosts.
@@ -132,18 +139,28 @@ fn time(at_ms: u64) -> String {
     at.map_or_else(|| "unknown".to_owned(), |at| format!("{}Z", &format!("{at:.0}")[11..19]))
 }
 
-/// The host is `width` characters wide at least, for lines that come one by one.
-fn decision_cells(decision: &EgressDecision, width: usize) -> Vec<Cell> {
-    let place = match decision.port {
-        0 => decision.host.clone(),
-        port => format!("{}:{port}", decision.host),
-    };
-    let place = format!("{place:width$}");
-    let by = match (&decision.reason, &decision.rule) {
-        (Some(reason), _) => reason.clone(),
+/// A host with its port; 0 stands for a question for its address.
+pub(super) fn place(host: &str, port: u16) -> String {
+    match port {
+        0 => host.to_owned(),
+        port if host.contains(':') && !host.starts_with('[') => format!("[{host}]:{port}"),
+        port => format!("{host}:{port}"),
+    }
+}
+
+/// What decided.
+fn by(decision: &EgressDecision) -> String {
+    match (&decision.reason, &decision.rule) {
+        (Some(reason), _) => why(reason),
         (None, Some(rule)) => format!("{} ({rule})", layer(decision.layer)),
         (None, None) => layer(decision.layer).to_owned(),
-    };
+    }
+}
+
+/// The host is `width` characters wide at least, for lines that come one by one.
+fn decision_cells(decision: &EgressDecision, width: usize) -> Vec<Cell> {
+    let place = format!("{:width$}", place(&decision.host, decision.port));
+    let by = by(decision);
     let times = if decision.count > 1 { format!("{} times", decision.count) } else { String::new() };
     let bytes = match (decision.bytes_up, decision.bytes_down) {
         (0, 0) => String::new(),
@@ -200,10 +217,19 @@ pub(super) fn answered(host: &str, answer: EgressAnswer) -> String {
     }
 }
 
+/// Seconds that a question still waits.
+pub(super) fn seconds_left(ask: &EgressAsk, now: Timestamp) -> u64 {
+    let left = i64::try_from(ask.until_ms).unwrap_or(i64::MAX).saturating_sub(now.as_millisecond());
+    u64::try_from(left).unwrap_or_default().div_ceil(1000)
+}
+
+fn time_left(ask: &EgressAsk, now: Timestamp) -> String {
+    span(i64::try_from(seconds_left(ask, now)).unwrap_or(i64::MAX))
+}
+
 /// How many wait, and how long they still do.
 pub(super) fn waiting(ask: &EgressAsk, now: Timestamp) -> String {
-    let left = i64::try_from(ask.until_ms).unwrap_or(i64::MAX).saturating_sub(now.as_millisecond());
-    format!("{}, {} left", count(ask.waiting as usize, "connection", "connections"), span(left / 1000))
+    format!("{}, {} left", count(ask.waiting as usize, "connection", "connections"), time_left(ask, now))
 }
 
 /// Questions as a table.
@@ -211,15 +237,48 @@ pub(super) fn asks(asks: &[EgressAsk], paint: Paint, now: Timestamp) -> String {
     if asks.is_empty() {
         return String::new();
     }
-    let row = |ask: &EgressAsk| {
-        vec![Cell::styled(Style::Head, format!("{}:{}", ask.host, ask.port)), waiting(ask, now).into()]
-    };
+    let row = |ask: &EgressAsk| vec![Cell::styled(Style::Head, place(&ask.host, ask.port)), waiting(ask, now).into()];
     table(paint, &["HOST", "WAITING"], &asks.iter().map(row).collect::<Vec<_>>())
 }
 
 /// One question among others that come one by one.
 pub(super) fn asked(ask: &EgressAsk, now: Timestamp) -> String {
-    one_line(&format!("{}:{} waits ({})", ask.host, ask.port, waiting(ask, now)))
+    one_line(&format!("{} waits ({})", place(&ask.host, ask.port), waiting(ask, now)))
+}
+
+/// One question beside what a command says.
+pub(super) fn question(ask: &EgressAsk, how_to_answer: &str, now: Timestamp) -> String {
+    let place = place(&ask.host, ask.port);
+    one_line(&format!("{place} waits for your answer ({}): {how_to_answer}", time_left(ask, now)))
+}
+
+/// All questions in one line; `None` when there is none.
+pub(super) fn questions(asks: &[EgressAsk], how_to_answer: &str) -> Option<String> {
+    let first = asks.first()?;
+    let what = match asks.len() {
+        1 => format!("{} waits", place(&first.host, first.port)),
+        many => format!("{} and {} more wait", place(&first.host, first.port), many - 1),
+    };
+    Some(one_line(&format!("{what} for your answer: {how_to_answer}")))
+}
+
+/// What was refused while a command ran, and the next step.
+pub(super) fn refused(refused: &[EgressDecision], program: &str, sandbox: &str, paint: Paint) -> String {
+    let why = |decision: &EgressDecision| match by(decision) {
+        by if by == layer(EgressLayer::Default) => "no rule names it".to_owned(),
+        by => by,
+    };
+    let each = refused.iter().take(FEW).map(|it| format!("{} ({})", place(&it.host, it.port), why(it)));
+    let mut hosts = each.collect::<Vec<_>>().join(", ");
+    if refused.len() > FEW {
+        hosts.push_str(&format!(" and {} more", refused.len() - FEW));
+    }
+    format!(
+        "{} {}\n{} '{program} egress allow HOST {sandbox}' allows one in this project, '{program} egress log --blocked {sandbox}' shows all",
+        paint.paint(Style::Warning, "refused meanwhile:"),
+        one_line(&hosts),
+        paint.paint(Style::Hint, "next:"),
+    )
 }
 
 #[cfg(test)]

@@ -110,7 +110,7 @@ fn the_joined_settings_say_what_is_in_force() {
     assert_eq!((egress.default, egress.hold_seconds), (Some(Deny), Some(5)));
     assert_eq!(sources.get("egress"), Some(&ConfigSource::Request));
     assert_eq!(sources.get("maskedPaths"), Some(&ConfigSource::Project));
-    assert_eq!(config::resolve(&merged).expect("valid").masked_paths, [".env", "keys"]);
+    assert_eq!(config::resolve(&merged).expect("valid").masked_paths, [".env", "./keys/"]);
     assert_eq!(config::merge(&layers("{}", "{}", "{}")).0.egress, None);
 }
 
@@ -185,4 +185,18 @@ fn what_opens_more_needs_approval_and_what_closes_more_does_not() {
     );
     assert_eq!(config::widens(&layer(r#"{"network": "none", "maskedPaths": [".env"]}"#)), Vec::<String>::new());
     assert_eq!(config::widens(&layer(r#"{"network": "open"}"#)).len(), 1);
+}
+
+#[test]
+fn what_a_project_asks_for_is_shown_in_letters_that_cannot_be_mistaken() {
+    let project = r#"{"maskedPaths": ["!k\u0435ys\u202e"], "egress": {
+        "allow": ["g\u0456thub.com"],
+        "hosts": {"\u0430pple.com": "192.0.2.1"},
+        "rules": [{"host": "a.example", "action": "allow", "paths": ["/\u202ex"]}]
+    }}"#;
+    let told = config::widens(&layer(project)).join("; ");
+    assert!(told.is_ascii(), "{told}");
+    for part in ["xn--gthub-n2e.com", "takes 192.0.2.1 for xn--pple-43d.com", "\\u{202e}x"] {
+        assert!(told.contains(part), "{part} in {told}");
+    }
 }

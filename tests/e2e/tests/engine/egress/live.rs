@@ -4,11 +4,12 @@ use std::process::{Child, Command, Stdio};
 use std::time::Instant;
 
 use boxwood_e2e::docker::{docker, inspect};
+use boxwood_e2e::gate::Gate;
 use boxwood_e2e::internet::{self, gateway_of, tool};
 use boxwood_e2e::{World, until};
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::egress::{EgressAction, EgressAsk, EgressDecision, EgressReport, EgressVerdict};
-use boxwood_protocol::sandbox::Enforcement;
+use boxwood_protocol::sandbox::{Enforcement, SandboxInfo};
 use serde_json::{Value, json};
 
 use super::{Connected, anybody};
@@ -199,6 +200,45 @@ fn a_gateway_that_dies_comes_back_with_its_policy() {
 }
 
 #[test]
+fn after_the_engine_was_away_the_network_is_looked_at_again_and_a_restart_mends_it() {
+    let mut world = World::new();
+    let gate = Gate::before(&mut world);
+    let egress = json!({ "default": "deny", "allow": ["friend.test"] });
+    let here = Connected::new(world, |internet| internet.machine(internet::PLAIN, anybody()), &NAMES, egress, &[]);
+    let sandbox = here.world.list().remove(0);
+    let own = internet::addresses(&sandbox.container);
+    let look = || serde_json::from_slice::<Vec<SandboxInfo>>(&here.world.boxwood(["list", "--json"]).run().stdout);
+    let until_found = |what: &str, is_it: &dyn Fn(&SandboxInfo) -> bool| {
+        until(what, || look().ok()?.into_iter().next().filter(is_it));
+    };
+    let is_well = |info: &SandboxInfo| info.enforcement == Enforcement::Outside && info.alarm.is_none();
+    assert_eq!((own.len(), is_well(&sandbox)), (1, true));
+
+    gate.close();
+    gate.open();
+    until_found("the engine's return", &is_well);
+    assert!(here.reaches("https://friend.test/"));
+
+    for mending in [["restart", "--json"], ["start", "--json"]] {
+        gate.close();
+        let _ = docker(["network", "connect", "bridge", &sandbox.container]);
+        gate.open();
+        until_found("the leak", &|info| {
+            info.enforcement == Enforcement::Off && info.alarm.as_ref().is_some_and(|alarm| alarm.contains("must not"))
+        });
+        assert_eq!(internet::addresses(&sandbox.container), [], "everything was taken away");
+        assert!(!here.reaches("https://friend.test/"));
+        let started = inspect(&sandbox.container).expect("it is there")["State"]["StartedAt"].take();
+        let _ = here.world.boxwood(mending).run().ok();
+        until_found("the mended network", &is_well);
+        assert_eq!(internet::addresses(&sandbox.container), own);
+        assert!(here.reaches("https://friend.test/") && !here.reaches("https://asked.test/"));
+        let again = inspect(&sandbox.container).expect("it is there")["State"]["StartedAt"].take();
+        assert_eq!(started == again, mending[0] == "start", "what is in it goes on where that is possible");
+    }
+}
+
+#[test]
 fn a_bypass_lets_everything_through_until_it_ends() {
     let here = connected(json!({ "default": "deny" }));
     assert!(!here.reaches("https://asked.test/"));
@@ -241,4 +281,14 @@ fn a_project_opens_nothing_before_its_policy_is_approved() {
     here.world.write(".boxwood/sandbox.jsonc", r#"{ "egress": { "allow": ["asked.test", "other.test"] } }"#);
     assert!(!here.reaches("https://other.test/"), "other content is another approval");
     assert!(here.policy().rules.iter().all(|hits| hits.placed.rule.host != "other.test"));
+}
+
+#[test]
+fn the_gateways_image_is_small() {
+    let world = World::new();
+    let _ = world.start();
+    let gateway = inspect(&gateway_of(&world)).expect("it is there");
+    let image = gateway["Image"].as_str().expect("it has an image").to_owned();
+    let size: u64 = docker(["image", "inspect", "--format", "{{.Size}}", &image]).trim().parse().expect("a number");
+    assert!(size <= 15_000_000, "{size} bytes");
 }

@@ -1,6 +1,7 @@
 //! The network of a sandbox as people use it: what their tools fetch through the gateway, and a policy that changes while
 //! they work.
 
+mod asking;
 mod clients;
 mod live;
 
@@ -34,6 +35,16 @@ impl Connected {
         let _ = world.start_with(start);
         internet.connect(&gateway_of(&world));
         Self { world, machine, internet }
+    }
+}
+
+impl Drop for Connected {
+    /// A test that failed shows what was decided in it.
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            let log = self.world.boxwood(["egress", "log", "--json"]).run();
+            eprintln!("{}", log.told("is what was decided"));
+        }
     }
 }
 

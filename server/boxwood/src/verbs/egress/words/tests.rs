@@ -1,5 +1,6 @@
 //! What a person sees.
 
+use boxwood_protocol::config::Network;
 use boxwood_protocol::egress::PlacedRule;
 
 use super::*;
@@ -42,6 +43,7 @@ fn a_policy_is_a_page() {
     detailed.methods = Some(vec!["GET".to_owned(), "HEAD".to_owned()]);
     detailed.paths = Some(vec!["/v1/*".to_owned()]);
     let report = EgressReport {
+        network: Network::Gateway,
         enforcement: Enforcement::Outside,
         alarm: None,
         rules: vec![
@@ -69,7 +71,7 @@ fn a_policy_is_a_page() {
     connections     33 let through, 4 refused, 1 open
     waiting         1 host: 'boxwood egress ask'
 
-    HOST                           ACTION  FROM                DECIDED
+    HOST                           ACTION  FROM                HITS
     evil.example\u{1b}[2J          deny    this session
     GET,HEAD api.example.com/v1/*  allow   the project's file  2
     *.github.com:22,443            allow   preset github       31
@@ -90,10 +92,10 @@ fn decisions_are_told_with_their_reason() {
     (name.port, name.via, name.layer, name.rule) = (0, EgressVia::Dns, EgressLayer::Default, None);
     let all = [a_decision("github.com", EgressAction::Allow), refused, request, name.clone()];
     insta::assert_snapshot!(decisions(&all, Paint::new(false)), @r"
-    TIME       ACTION  HOST                 VIA                   BY                         MORE
+    TIME       ACTION  HOST                 VIA                   BY                                          MORE
     12:00:05Z  allow   github.com:443       tls                   preset (*.github.com:443)
-    12:00:05Z  deny    169.254.169.254:443  tls                   private-address            3 times
-    12:00:05Z  allow   api.example.com:443  https GET /v1/things  preset (*.github.com:443)  1.5 KiB up, 3.0 MiB down
+    12:00:05Z  deny    169.254.169.254:443  tls                   a private address, and no rule allows that  3 times
+    12:00:05Z  allow   api.example.com:443  https GET /v1/things  preset (*.github.com:443)                   1.5 KiB up, 3.0 MiB down
     12:00:05Z  deny    unknown.example      name                  no rule
     ");
     let line = decision(&name, Paint::new(false));
@@ -109,4 +111,46 @@ fn what_waits_says_how_long() {
     new.example:443  2 connections, 42 s left
     ");
     assert_eq!(asked(&ask, now()), "new.example:443 waits (2 connections, 42 s left)");
+}
+
+#[test]
+fn a_question_beside_a_command_says_how_it_is_answered() {
+    let ask =
+        |host: &str, port| EgressAsk { id: "1".into(), host: host.into(), port, waiting: 1, until_ms: NOW_MS + 59_400 };
+    let (one, other) = (ask("new.example", 443), ask("fd00::1", 22));
+    let how = "'boxwood egress ask shop-1' in another terminal";
+    let line = question(&one, how, now());
+    assert_eq!(line, "new.example:443 waits for your answer (60 s): 'boxwood egress ask shop-1' in another terminal");
+    assert_eq!(questions(&[], how), None);
+    let line = questions(&[other, one.clone(), one], "x").expect("a line");
+    assert_eq!(line, "[fd00::1]:22 and 2 more wait for your answer: x");
+}
+
+#[test]
+fn what_was_refused_meanwhile_has_its_reason_and_a_next_step() {
+    let mut silent = a_decision("registry.example", EgressAction::Deny);
+    (silent.layer, silent.rule, silent.reason) = (EgressLayer::Default, None, Some("timeout".to_owned()));
+    let mut unnamed = a_decision("evil.example\x1b[2J", EgressAction::Deny);
+    (unnamed.layer, unnamed.rule, unnamed.port) = (EgressLayer::Default, None, 0);
+    let mut denied = a_decision("never.example", EgressAction::Deny);
+    (denied.layer, denied.rule) = (EgressLayer::UserDeny, Some("*.example".to_owned()));
+    let few = [silent, unnamed, denied.clone()];
+    insta::assert_snapshot!(refused(&few, "boxwood", "shop-1", Paint::new(false)), @r"
+    refused meanwhile: registry.example:443 (nobody answered in time), evil.example\u{1b}[2J (no rule names it), never.example:443 (your file (*.example))
+    next: 'boxwood egress allow HOST shop-1' allows one in this project, 'boxwood egress log --blocked shop-1' shows all
+    ");
+    let many = vec![denied; 7];
+    assert!(refused(&many, "boxwood", "shop-1", Paint::new(false)).contains(" and 2 more\n"));
+}
+
+#[test]
+fn a_network_says_how_it_is_enforced() {
+    let check = |network, found, expected: &str| {
+        assert_eq!(table(Paint::new(false), &[], &[vec![enforcement(network, found)]]).trim(), expected);
+    };
+    check(Network::Gateway, Enforcement::Outside, "enforced outside");
+    check(Network::Gateway, Enforcement::Inside, "enforced inside");
+    check(Network::Gateway, Enforcement::Off, "not enforced at present");
+    check(Network::Open, Enforcement::Off, "off: the network is open");
+    check(Network::None, Enforcement::Off, "none: no network at all");
 }

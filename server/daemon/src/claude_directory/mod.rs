@@ -1,0 +1,155 @@
+//! Claude Code's directory in a sandbox's home. What is in it is the agent's, who may put links and pipes where files were:
+//! nothing here follows the one, or waits for the other.
+
+use std::io::{self, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use crate::error::{self, Result};
+use crate::sys;
+
+#[cfg(not(unix))]
+#[path = "other.rs"]
+mod system;
+#[cfg(unix)]
+#[path = "unix.rs"]
+mod system;
+
+/// Name of the directory in the home.
+const NAME: &str = ".claude";
+/// Most bytes of a file of settings that is read; Claude Code's own stay far below.
+const MOST: u64 = 16 << 20;
+
+/// What stands under a name.
+pub(crate) enum Found {
+    /// Nothing, or something that is no file and is replaced.
+    Nothing,
+    /// A file with this text.
+    Text(String),
+    /// A file that is too large to be one of settings.
+    TooLarge,
+}
+
+/// The directory, held open: what is put in its place meanwhile is not looked at.
+pub(crate) struct ClaudeDirectory {
+    at: system::Directory,
+    path: PathBuf,
+}
+
+impl ClaudeDirectory {
+    /// Opens it, for the person only. One that is missing is made, and so is one in whose place there is a link.
+    pub(crate) fn open(home: &Path) -> Result<Self> {
+        let path = home.join(NAME);
+        match system::open(home, NAME) {
+            Ok(at) => Ok(Self { at, path }),
+            Err(cause) => Err(error::file("make the directory", &path, &cause)),
+        }
+    }
+
+    /// The path of what has this name, for messages.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.path.join(name)
+    }
+
+    /// Reads a file.
+    pub(crate) fn read(&self, name: &str) -> Result<Found> {
+        let read = || -> io::Result<Found> {
+            let Some(file) = system::read(&self.at, name)? else { return Ok(Found::Nothing) };
+            if file.metadata()?.len() > MOST {
+                return Ok(Found::TooLarge);
+            }
+            let mut bytes = Vec::new();
+            file.take(MOST).read_to_end(&mut bytes)?;
+            Ok(Found::Text(String::from_utf8_lossy(&bytes).into_owned()))
+        };
+        read().map_err(|cause| error::file("read", &self.path(name), &cause))
+    }
+
+    /// Keeps a file under another name.
+    pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
+        system::rename(&self.at, from, to).map_err(|cause| error::file("rename", &self.path(from), &cause))
+    }
+
+    /// Writes a file whole, unless it already holds exactly this. Mode 0600.
+    pub(crate) fn write_if_different(&self, name: &str, contents: &str) -> Result<()> {
+        if matches!(self.read(name), Ok(Found::Text(existing)) if existing == contents) {
+            return Ok(());
+        }
+        let put = || -> io::Result<()> {
+            // A name that nobody can guess, so that nobody has it already.
+            let temporary = format!(".boxwood-{}", sys::trace_id());
+            let mut file = system::create(&self.at, &temporary)?;
+            let written = file.write_all(contents.as_bytes()).and_then(|()| file.sync_data());
+            let put = written.and_then(|()| system::rename(&self.at, &temporary, name));
+            if put.is_err() {
+                system::remove(&self.at, &temporary);
+            }
+            put
+        };
+        put().map_err(|cause| error::file("write", &self.path(name), &cause))
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use super::*;
+
+    fn home() -> (tempfile::TempDir, PathBuf, PathBuf) {
+        let root = tempfile::tempdir().expect("a directory");
+        let (home, host) = (root.path().join("home"), root.path().join("host"));
+        std::fs::create_dir(&home).expect("made");
+        std::fs::create_dir(&host).expect("made");
+        std::fs::write(host.join("id_ed25519"), "a key of the host").expect("written");
+        (root, home, host)
+    }
+
+    #[test]
+    fn a_link_to_the_host_is_neither_read_nor_written_through() {
+        let (_root, home, host) = home();
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        std::os::unix::fs::symlink(host.join("id_ed25519"), directory.path("settings.json")).expect("linked");
+        assert!(matches!(directory.read("settings.json"), Ok(Found::Nothing)));
+        directory.write_if_different("settings.json", "{}").expect("written");
+        assert!(matches!(directory.read("settings.json"), Ok(Found::Text(text)) if text == "{}"));
+        assert_eq!(std::fs::read_to_string(host.join("id_ed25519")).expect("read"), "a key of the host");
+        assert!(!directory.path("settings.json").is_symlink());
+    }
+
+    #[test]
+    fn a_directory_that_became_a_link_is_made_again() {
+        let (_root, home, host) = home();
+        std::os::unix::fs::symlink(&host, home.join(NAME)).expect("linked");
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        directory.write_if_different("settings.json", "{}").expect("written");
+        assert!(home.join(NAME).join("settings.json").is_file() && !home.join(NAME).is_symlink());
+        assert!(!host.join("settings.json").exists());
+    }
+
+    #[test]
+    fn a_directory_that_is_changed_for_a_link_afterwards_changes_nothing() {
+        let (_root, home, host) = home();
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        std::fs::rename(home.join(NAME), home.join("aside")).expect("renamed");
+        std::os::unix::fs::symlink(&host, home.join(NAME)).expect("linked");
+        directory.write_if_different("settings.json", "{}").expect("written");
+        assert!(home.join("aside/settings.json").is_file() && !host.join("settings.json").exists());
+    }
+
+    #[test]
+    fn nobody_waits_for_a_pipe() {
+        let (_root, home, _) = home();
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        let pipe = directory.path("settings.json");
+        assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+        assert!(matches!(directory.read("settings.json"), Ok(Found::Nothing)));
+        directory.write_if_different("settings.json", "{}").expect("written");
+        assert!(pipe.is_file());
+    }
+
+    #[test]
+    fn a_file_that_is_too_large_is_not_read() {
+        let (_root, home, _) = home();
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        std::fs::File::create(directory.path("x")).and_then(|file| file.set_len(MOST + 1)).expect("made");
+        assert!(matches!(directory.read("x"), Ok(Found::TooLarge)));
+    }
+}
