@@ -1929,6 +1929,16 @@ export interface Methods {
   "boxwood/egress/asks": { params: SandboxRef; result: Array<EgressAsk>; outcome: never };
   /** The last decisions, the newest last. */
   "boxwood/egress/log": { params: EgressLogParams; result: Array<EgressDecision>; outcome: never };
+  /** How Claude's credentials are: account, source, mode, days left, and why it is so. Never a value. */
+  "boxwood/credentials/status": { params: CredentialsParams; result: CredentialsStatus; outcome: never };
+  /** Keeps a key or a token in the system's keyring. Sandboxes that use its source have it when the operation ends. */
+  "boxwood/credentials/set": { params: CredentialsSetParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Forgets a credential, here and in every sandbox that has it from here. */
+  "boxwood/credentials/signOut": { params: CredentialsSignOutParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Chooses where a sandbox's credential comes from and how it is held. Nothing is left of the mode before. */
+  "boxwood/credentials/setMode": { params: CredentialsSetModeParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Keeps one of two logins where it could not be told which is the newer; the other one is kept as a backup. */
+  "boxwood/credentials/resolve": { params: CredentialsResolveParams; result: OperationStarted; outcome: CredentialsStatus };
   /** The images the product built, with their sizes. */
   "boxwood/image/list": { params: Empty; result: Array<ImageInfo>; outcome: never };
   /** Builds an image variant unless one of the same content exists. */
@@ -1975,6 +1985,11 @@ export const methods = {
   egressBypass: "boxwood/egress/bypass",
   egressAsks: "boxwood/egress/asks",
   egressLog: "boxwood/egress/log",
+  credentialsStatusOf: "boxwood/credentials/status",
+  setCredential: "boxwood/credentials/set",
+  signOut: "boxwood/credentials/signOut",
+  setCredentialMode: "boxwood/credentials/setMode",
+  resolveCredentials: "boxwood/credentials/resolve",
   images: "boxwood/image/list",
   buildImage: "boxwood/image/build",
   templates: "boxwood/template/list",

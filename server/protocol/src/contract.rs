@@ -8,6 +8,10 @@ use serde_json::Value;
 use ts_rs::TS;
 
 use crate::config::{ApproveParams, ConfigReport};
+use crate::credentials::{
+    CredentialsParams, CredentialsResolveParams, CredentialsSetModeParams, CredentialsSetParams,
+    CredentialsSignOutParams, CredentialsStatus,
+};
 use crate::egress::{
     EgressAsk, EgressBypassParams, EgressDecideParams, EgressDecision, EgressForgetParams, EgressLogParams,
     EgressReport, EgressTestParams, EgressVerdict,
@@ -165,6 +169,17 @@ contract! {
     "boxwood/egress/asks" => EgressAsks(SandboxRef) -> Vec<EgressAsk>;
     /// The last decisions, the newest last.
     "boxwood/egress/log" => EgressLog(EgressLogParams) -> Vec<EgressDecision>;
+
+    /// How Claude's credentials are: account, source, mode, days left, and why it is so. Never a value.
+    "boxwood/credentials/status" => CredentialsStatusOf(CredentialsParams) -> CredentialsStatus;
+    /// Keeps a key or a token in the system's keyring. Sandboxes that use its source have it when the operation ends.
+    "boxwood/credentials/set" => SetCredential(CredentialsSetParams) -> OperationStarted, ends CredentialsStatus;
+    /// Forgets a credential, here and in every sandbox that has it from here.
+    "boxwood/credentials/signOut" => SignOut(CredentialsSignOutParams) -> OperationStarted, ends CredentialsStatus;
+    /// Chooses where a sandbox's credential comes from and how it is held. Nothing is left of the mode before.
+    "boxwood/credentials/setMode" => SetCredentialMode(CredentialsSetModeParams) -> OperationStarted, ends CredentialsStatus;
+    /// Keeps one of two logins where it could not be told which is the newer; the other one is kept as a backup.
+    "boxwood/credentials/resolve" => ResolveCredentials(CredentialsResolveParams) -> OperationStarted, ends CredentialsStatus;
 
     /// The images the product built, with their sizes.
     "boxwood/image/list" => Images(Empty) -> Vec<ImageInfo>;
