@@ -24,6 +24,7 @@ mod materials;
 mod metrics;
 mod operations;
 mod project;
+mod provisioning;
 mod prune;
 mod records;
 mod registry;

@@ -35,6 +35,9 @@ pub enum OwnFile {
 }
 
 impl OwnFile {
+    /// Every one.
+    pub const ALL: [Self; 5] = [Self::Credentials, Self::Key, Self::Aws, Self::Settings, Self::ClaudeJson];
+
     /// Its name. Every one of them is for its owner alone: mode 0600.
     #[must_use]
     pub const fn name(self) -> &'static str {

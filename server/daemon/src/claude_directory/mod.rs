@@ -64,6 +64,50 @@ impl ClaudeDirectory {
         read().map_err(|cause| error::file("read", &self.path(name), &cause))
     }
 
+    /// The first bytes of a file, at most `most`; `None` when there is none.
+    pub(crate) fn head(&self, name: &str, most: u64) -> Result<Option<Vec<u8>>> {
+        let read = || -> io::Result<Option<Vec<u8>>> {
+            let Some(file) = system::read(&self.at, name)? else { return Ok(None) };
+            let mut bytes = Vec::new();
+            file.take(most).read_to_end(&mut bytes)?;
+            Ok(Some(bytes))
+        };
+        read().map_err(|cause| error::file("read", &self.path(name), &cause))
+    }
+
+    /// Copies a file, whatever it holds, to a place outside; false when there is none.
+    pub(crate) fn copy_out(&self, name: &str, to: &Path) -> Result<bool> {
+        let copy = || -> io::Result<bool> {
+            let Some(mut file) = system::read(&self.at, name)? else { return Ok(false) };
+            let parent = to.parent().unwrap_or_else(|| Path::new("."));
+            let mut temporary = tempfile::Builder::new().prefix(".boxwood-").tempfile_in(parent)?;
+            io::copy(&mut file, &mut temporary)?;
+            temporary.as_file().sync_data()?;
+            temporary.persist(to).map_err(|failed| failed.error)?;
+            Ok(true)
+        };
+        copy().map_err(|cause| error::file("copy", &self.path(name), &cause))
+    }
+
+    /// Removes what has this name, unless that is a directory; one that is gone is fine.
+    pub(crate) fn remove(&self, name: &str) -> Result<()> {
+        match system::unlink(&self.at, name) {
+            Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
+                Err(error::file("remove", &self.path(name), &cause))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Removes what has this name when it is a link or another thing that is neither file nor directory.
+    pub(crate) fn unlink_oddity(&self, name: &str) -> Result<()> {
+        match system::is_oddity(&self.at, name) {
+            Ok(true) => self.remove(name),
+            Ok(false) => Ok(()),
+            Err(cause) => Err(error::file("look at", &self.path(name), &cause)),
+        }
+    }
+
     /// Keeps a file under another name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
         system::rename(&self.at, from, to).map_err(|cause| error::file("rename", &self.path(from), &cause))
@@ -81,7 +125,8 @@ impl ClaudeDirectory {
             let written = file.write_all(contents.as_bytes()).and_then(|()| file.sync_data());
             let put = written.and_then(|()| system::rename(&self.at, &temporary, name));
             if put.is_err() {
-                system::remove(&self.at, &temporary);
+                // It cannot be written, so it may not be removable either.
+                let _ = system::unlink(&self.at, &temporary);
             }
             put
         };

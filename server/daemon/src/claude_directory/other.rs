@@ -36,6 +36,14 @@ pub(super) fn rename(directory: &Directory, from: &str, to: &str) -> io::Result<
     fs::rename(directory.join(from), directory.join(to))
 }
 
-pub(super) fn remove(directory: &Directory, name: &str) {
-    let _ = fs::remove_file(directory.join(name));
+pub(super) fn is_oddity(directory: &Directory, name: &str) -> io::Result<bool> {
+    match fs::symlink_metadata(directory.join(name)) {
+        Ok(metadata) => Ok(!metadata.is_file() && !metadata.is_dir()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
+pub(super) fn unlink(directory: &Directory, name: &str) -> io::Result<()> {
+    fs::remove_file(directory.join(name))
 }

@@ -61,7 +61,16 @@ pub(super) fn rename(directory: &Directory, from: &str, to: &str) -> io::Result<
     Ok(rustix::fs::renameat(directory, from, directory, to)?)
 }
 
-/// Removes a file of ours; one that cannot be is left.
-pub(super) fn remove(directory: &Directory, name: &str) {
-    let _ = rustix::fs::unlinkat(directory, name, AtFlags::empty());
+/// Whether something has this name that is neither file nor directory.
+pub(super) fn is_oddity(directory: &Directory, name: &str) -> io::Result<bool> {
+    match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => Ok(!matches!(FileType::from_raw_mode(found.st_mode), FileType::RegularFile | FileType::Directory)),
+        Err(Errno::NOENT) => Ok(false),
+        Err(cause) => Err(cause.into()),
+    }
+}
+
+/// Removes what is no directory.
+pub(super) fn unlink(directory: &Directory, name: &str) -> io::Result<()> {
+    Ok(rustix::fs::unlinkat(directory, name, AtFlags::empty())?)
 }

@@ -1,0 +1,180 @@
+//! Puts into a sandbox's configuration directory what its credential needs there, and takes away what another mode left.
+//!
+//! Every write is a file put in place whole, in an order in which a kill between any two of them leaves no more inside
+//! than the mode before or the mode after allows. Done again from the beginning, it ends in the same files.
+
+use std::path::{Path, PathBuf};
+
+use boxwood_core::credentials::environment::{Material, Server};
+use boxwood_core::credentials::file::MAX_BYTES;
+use boxwood_core::credentials::provision::{Before, Injection, OwnFile, Place, Provision, Traces, provide};
+use boxwood_core::credentials::{CredentialFile, Secret};
+use boxwood_protocol::credentials::CredentialMode;
+
+use crate::claude_directory::{ClaudeDirectory, Found};
+use crate::error::Result;
+use crate::files;
+
+/// What is in the sandbox on account of its credential, in the sandbox's own directory on the host.
+const TRACES: &str = "credentials.json";
+/// Where files go that Claude Code could not read, beside the home.
+const BROKEN: &str = "broken";
+/// What replaced logins are called.
+const REPLACED: &str = ".credentials.json.replaced";
+
+/// Where a sandbox's things are.
+#[derive(Debug, Clone)]
+pub(crate) struct Where {
+    /// The sandbox's own directory on the host; nothing in it but the home is visible inside.
+    pub(crate) own: PathBuf,
+    /// Its home on the host.
+    pub(crate) home: PathBuf,
+    /// Claude's configuration directory inside.
+    pub(crate) configuration: String,
+    /// The project inside.
+    pub(crate) workspace: String,
+    /// The login home that takes a login which was made inside and is no longer held there.
+    pub(crate) park: PathBuf,
+}
+
+/// What remains to be done by whoever asked: the gateway's part, and what to tell.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) injections: Vec<Injection>,
+    pub(crate) reach: Vec<Server>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// The mode that a sandbox's files are in; `None` when there was none yet.
+pub(crate) fn mode(own: &Path) -> Option<CredentialMode> {
+    traces(own).mode()
+}
+
+/// Whether both sides have to be made the same once more before the sandbox holds anything but a copy.
+pub(crate) fn is_last_sync_due(own: &Path, mode: CredentialMode) -> bool {
+    traces(own).mode() == Some(CredentialMode::Sync) && mode != CredentialMode::Sync
+}
+
+/// Has a sandbox hold `material` as `mode` says. `go_on` is asked before every write; its error ends it there.
+pub(crate) fn apply(
+    place: &Where,
+    mode: CredentialMode,
+    material: Option<&Material>,
+    go_on: &mut dyn FnMut() -> Result<()>,
+) -> Result<Applied> {
+    let directory = ClaudeDirectory::open(&place.home)?;
+    for file in OwnFile::ALL {
+        // Whoever follows it finds something that nobody here looks at.
+        directory.unlink_oddity(file.name())?;
+    }
+    let before = Texts::read(&directory)?;
+    let file = before.credentials.as_deref().map(CredentialFile::parse);
+    let provision = provide(
+        mode,
+        material,
+        &traces(&place.own),
+        &Before {
+            claude_json: before.claude_json.as_deref(),
+            settings: before.settings.as_deref(),
+            credentials: file.as_ref().map(|file| file.as_ref().map_err(|cause| *cause)),
+        },
+        &Place { configuration: &place.configuration, workspace: &place.workspace },
+    );
+    Work { place, directory: &directory, go_on }.carry_out(&provision)?;
+    let Provision { injections, reach, mut warnings, broken, .. } = provision;
+    warnings.extend(broken.iter().map(|file| {
+        let kept = place.own.join(BROKEN).join(file.name());
+        format!("{} could not be read and was kept as {}", directory.path(file.name()).display(), kept.display())
+    }));
+    Ok(Applied { injections, reach, warnings })
+}
+
+fn traces(own: &Path) -> Traces {
+    files::read_json(&own.join(TRACES)).unwrap_or_default()
+}
+
+/// What stands in the directory.
+struct Texts {
+    claude_json: Option<String>,
+    settings: Option<String>,
+    credentials: Option<Vec<u8>>,
+}
+
+impl Texts {
+    fn read(directory: &ClaudeDirectory) -> Result<Self> {
+        // What is too large to be read is broken, which an empty text is as well.
+        let text = |file: OwnFile| -> Result<Option<String>> {
+            Ok(match directory.read(file.name())? {
+                Found::Text(text) => Some(text),
+                Found::TooLarge => Some(String::new()),
+                Found::Nothing => None,
+            })
+        };
+        Ok(Self {
+            claude_json: text(OwnFile::ClaudeJson)?,
+            settings: text(OwnFile::Settings)?,
+            credentials: directory.head(OwnFile::Credentials.name(), MAX_BYTES as u64 + 1)?,
+        })
+    }
+}
+
+impl Drop for Texts {
+    fn drop(&mut self) {
+        use zeroize::Zeroize as _;
+
+        self.claude_json.zeroize();
+        self.settings.zeroize();
+        self.credentials.zeroize();
+    }
+}
+
+struct Work<'a> {
+    place: &'a Where,
+    directory: &'a ClaudeDirectory,
+    go_on: &'a mut dyn FnMut() -> Result<()>,
+}
+
+impl Work<'_> {
+    fn carry_out(&mut self, provision: &Provision) -> Result<()> {
+        self.keep_traces(&provision.meanwhile)?;
+        if let Some(login) = &provision.parked {
+            (self.go_on)()?;
+            park(&self.place.park, &login.render())?;
+        }
+        for file in &provision.broken {
+            (self.go_on)()?;
+            let broken = self.place.own.join(BROKEN);
+            files::private_directory(&broken)?;
+            self.directory.copy_out(file.name(), &broken.join(file.name()))?;
+        }
+        for change in &provision.changes {
+            (self.go_on)()?;
+            match &change.contents {
+                Some(contents) => self.directory.write_if_different(change.file.name(), contents.reveal())?,
+                None => self.directory.remove(change.file.name())?,
+            }
+        }
+        self.keep_traces(&provision.traces)
+    }
+
+    fn keep_traces(&mut self, traces: &Traces) -> Result<()> {
+        (self.go_on)()?;
+        files::write_json(&self.place.own.join(TRACES), traces)
+    }
+}
+
+/// Puts a login into a login home. One that is there already is kept beside it.
+fn park(home: &Path, login: &Secret) -> Result<()> {
+    files::private_directory(home)?;
+    let directory = ClaudeDirectory::open(home)?;
+    let name = OwnFile::Credentials.name();
+    match directory.read(name)? {
+        Found::Text(text) if text == login.reveal() => return Ok(()),
+        Found::Text(_) | Found::TooLarge => directory.rename(name, REPLACED)?,
+        Found::Nothing => {}
+    }
+    directory.write_if_different(name, login.reveal())
+}
+
+#[cfg(test)]
+mod tests;
