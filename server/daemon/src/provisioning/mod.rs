@@ -3,6 +3,8 @@
 //! Every write is a file put in place whole, in an order in which a kill between any two of them leaves no more inside
 //! than the mode before or the mode after allows. Done again from the beginning, it ends in the same files.
 
+pub(crate) mod sync;
+
 use std::path::{Path, PathBuf};
 
 use boxwood_core::credentials::environment::{Material, Server};
