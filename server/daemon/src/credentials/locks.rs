@@ -1,0 +1,309 @@
+//! Claude Code's own locks. Whoever writes its credential file, or keeps its login from being renewed, holds them meanwhile.
+//!
+//! Found in Claude Code 2.1.329: a lock is a directory, because making one succeeds for one only. Its holder touches it
+//! regularly, and one that was not touched for long is taken over. Writing the file takes `.storage-write.lock`; renewing the
+//! login takes `.oauth_refresh.lock` and then the lock of older versions beside the directory, `.claude.lock`. Who holds the
+//! former stands in `.oauth_refresh.lock.owner`. We write no such record: it is there to have the lock of a dead process
+//! taken over early, and without one Claude Code waits until the lock is stale, which is right for ours.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+use serde::Deserialize;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::guarded;
+
+/// What is to be done under a lock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Writing the credential file.
+    Write,
+    /// Keeping the login as it is: nobody renews it meanwhile.
+    Refresh,
+}
+
+/// File that says who holds the lock of a refresh.
+const OWNER: &str = ".oauth_refresh.lock.owner";
+/// Largest such file.
+const MAX_OWNER: usize = 4096;
+/// How long to wait before a held lock is looked at again, at first and at most. Nothing announces that it is free.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// How a lock is kept.
+#[derive(Debug, Clone, Copy)]
+struct Habits {
+    /// After how long without a touch it is nobody's.
+    stale: Duration,
+    /// How often it is touched.
+    touch: Duration,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Write => ".storage-write.lock",
+            Self::Refresh => ".oauth_refresh.lock",
+        }
+    }
+
+    /// Claude Code's own.
+    const fn habits(self) -> Habits {
+        match self {
+            Self::Write => Habits { stale: Duration::from_secs(15), touch: Duration::from_millis(7500) },
+            Self::Refresh => Habits { stale: Duration::from_secs(60), touch: Duration::from_secs(5) },
+        }
+    }
+}
+
+/// Why a lock was not had.
+#[derive(Debug)]
+pub(crate) enum LockError {
+    /// Somebody holds it.
+    Held {
+        /// The lock.
+        path: PathBuf,
+        /// The process, where it says so.
+        pid: Option<u32>,
+        /// How long ago it was touched.
+        touched: Duration,
+    },
+    /// It cannot be made.
+    Failed(PathBuf, io::Error),
+}
+
+impl fmt::Display for LockError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Held { path, pid, touched } => {
+                match pid {
+                    Some(pid) => write!(f, "Claude Code, process {pid}, holds ")?,
+                    None => f.write_str("another process, probably Claude Code, holds ")?,
+                }
+                write!(f, "{} and was there {} s ago; try again in a moment", path.display(), touched.as_secs())
+            }
+            Self::Failed(path, cause) => write!(f, "failed to take the lock {}: {cause}", path.display()),
+        }
+    }
+}
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+pub(crate) struct Lock {
+    held: Vec<Directory>,
+    lost: watch::Receiver<bool>,
+    toucher: JoinHandle<()>,
+}
+
+impl Lock {
+    /// Whether somebody else took it over or away. What is done under it must then not be finished.
+    pub(crate) fn is_lost(&self) -> bool {
+        *self.lost.borrow() || !self.held.iter().all(Directory::is_ours)
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        self.toucher.abort();
+        // The last one first, as Claude Code does. What is no longer ours stays.
+        for directory in self.held.iter().rev().filter(|directory| directory.is_ours()) {
+            if let Err(cause) = fs::remove_dir(&directory.path) {
+                tracing::warn!(path = %directory.path.display(), %cause, "a lock of Claude Code's was not given back");
+            }
+        }
+    }
+}
+
+/// Takes a lock around `storage`, the directory of Claude Code's credential file, and waits for it at most for `patience`.
+pub(crate) async fn take(storage: &Path, purpose: Purpose, patience: Duration) -> Result<Lock, LockError> {
+    take_with(storage, purpose, patience, purpose.habits()).await
+}
+
+async fn take_with(storage: &Path, purpose: Purpose, patience: Duration, habits: Habits) -> Result<Lock, LockError> {
+    let deadline = Instant::now() + patience;
+    let mut pause = PAUSES.0;
+    loop {
+        let cause = match attempt(storage, purpose, habits) {
+            Ok(held) => return Ok(hold(held, habits)),
+            Err(cause @ LockError::Failed(..)) => return Err(cause),
+            Err(cause @ LockError::Held { .. }) => cause,
+        };
+        if Instant::now() + pause > deadline {
+            return Err(cause);
+        }
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(PAUSES.1);
+    }
+}
+
+fn attempt(storage: &Path, purpose: Purpose, habits: Habits) -> Result<Vec<Directory>, LockError> {
+    let who = || if purpose == Purpose::Refresh { owner(storage) } else { None };
+    let first = Directory::make(storage.join(purpose.name()), habits).map_err(|cause| cause.told(who))?;
+    let mut held = vec![first];
+    if purpose == Purpose::Refresh {
+        match Directory::make(older(storage), habits) {
+            Ok(directory) => held.push(directory),
+            Err(Refused::Held(path, touched)) => {
+                for directory in held {
+                    let _ = fs::remove_dir(&directory.path);
+                }
+                return Err(LockError::Held { path, pid: None, touched });
+            }
+            // Where nothing can be made beside the directory, older versions cannot either; Claude Code goes on, too.
+            Err(Refused::Failed(path, cause)) => {
+                tracing::debug!(path = %path.display(), %cause, "the lock of older versions cannot be taken");
+            }
+        }
+    }
+    Ok(held)
+}
+
+/// The lock of older versions: the directory's own path, links resolved, with an ending.
+fn older(storage: &Path) -> PathBuf {
+    let mut path = OsString::from(storage.canonicalize().unwrap_or_else(|_| storage.to_path_buf()));
+    path.push(".lock");
+    PathBuf::from(path)
+}
+
+fn hold(held: Vec<Directory>, habits: Habits) -> Lock {
+    let (tell, lost) = watch::channel(false);
+    let touched = held.clone();
+    let toucher = tokio::spawn(async move {
+        let mut clock = tokio::time::interval(habits.touch);
+        clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        clock.tick().await;
+        loop {
+            clock.tick().await;
+            if !touched.iter().all(Directory::touch) {
+                tracing::warn!("a lock of Claude Code's was lost");
+                let _ = tell.send(true);
+                return;
+            }
+        }
+    });
+    Lock { held, lost, toucher }
+}
+
+/// One directory that is a lock.
+#[derive(Debug, Clone)]
+struct Directory {
+    path: PathBuf,
+    mark: Mark,
+}
+
+/// Why a directory was not made.
+enum Refused {
+    Held(PathBuf, Duration),
+    Failed(PathBuf, io::Error),
+}
+
+impl Refused {
+    fn told(self, owner: impl FnOnce() -> Option<u32>) -> LockError {
+        match self {
+            Self::Held(path, touched) => LockError::Held { path, pid: owner(), touched },
+            Self::Failed(path, cause) => LockError::Failed(path, cause),
+        }
+    }
+}
+
+impl Directory {
+    /// Makes it, in the place of one that is stale.
+    fn make(path: PathBuf, habits: Habits) -> Result<Self, Refused> {
+        // Three times: one that vanished while it was looked at, and one that was stale, leave a free place.
+        for _ in 0..3 {
+            match fs::create_dir(&path) {
+                Ok(()) => {
+                    return match fs::symlink_metadata(&path) {
+                        Ok(metadata) => Ok(Self { mark: Mark::of(&metadata), path }),
+                        Err(cause) => Err(Refused::Failed(path, cause)),
+                    };
+                }
+                Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(cause) => return Err(Refused::Failed(path, cause)),
+            }
+            let metadata = match fs::symlink_metadata(&path) {
+                Ok(metadata) => metadata,
+                Err(cause) if cause.kind() == io::ErrorKind::NotFound => continue,
+                Err(cause) => return Err(Refused::Failed(path, cause)),
+            };
+            if !metadata.is_dir() {
+                let cause = io::Error::new(io::ErrorKind::AlreadyExists, "something that is no lock has its name");
+                return Err(Refused::Failed(path, cause));
+            }
+            let touched = age(&metadata);
+            if touched <= habits.stale {
+                return Err(Refused::Held(path, touched));
+            }
+            // Whoever was quicker has made its own meanwhile, which is not the one that was stale.
+            if fs::symlink_metadata(&path).is_ok_and(|now| age(&now) <= habits.stale) {
+                continue;
+            }
+            match fs::remove_dir(&path) {
+                Err(cause) if cause.kind() != io::ErrorKind::NotFound => return Err(Refused::Failed(path, cause)),
+                _ => tracing::info!(path = %path.display(), "took over a lock that nobody held any more"),
+            }
+        }
+        Err(Refused::Held(path, Duration::ZERO))
+    }
+
+    /// Whether it is the directory that was made, and not one that somebody made after taking it away.
+    fn is_ours(&self) -> bool {
+        fs::symlink_metadata(&self.path).is_ok_and(|metadata| Mark::of(&metadata) == self.mark)
+    }
+
+    /// Says that it is still held. False when it is not.
+    fn touch(&self) -> bool {
+        let now = fs::FileTimes::new().set_modified(SystemTime::now());
+        let mut options = fs::OpenOptions::new();
+        #[cfg(unix)]
+        options.read(true);
+        // There, a directory is opened only by who says that it is one, to write its attributes and nothing else.
+        #[cfg(windows)]
+        std::os::windows::fs::OpenOptionsExt::custom_flags(
+            std::os::windows::fs::OpenOptionsExt::access_mode(&mut options, 0x0100),
+            0x0200_0000,
+        );
+        self.is_ours() && options.open(&self.path).and_then(|directory| directory.set_times(now)).is_ok()
+    }
+}
+
+/// What a directory is known again by although it is touched: where it is on the disk, and when it was made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Mark {
+    inode: u64,
+    born: Option<SystemTime>,
+}
+
+impl Mark {
+    fn of(metadata: &Metadata) -> Self {
+        #[cfg(unix)]
+        let inode = std::os::unix::fs::MetadataExt::ino(metadata);
+        #[cfg(not(unix))]
+        let inode = 0;
+        Self { inode, born: metadata.created().ok() }
+    }
+}
+
+/// How long ago it was touched; one from the future was touched now.
+fn age(metadata: &Metadata) -> Duration {
+    metadata.modified().ok().and_then(|touched| touched.elapsed().ok()).unwrap_or_default()
+}
+
+/// The process that holds the lock of a refresh, as far as it says so.
+fn owner(storage: &Path) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Record {
+        pid: u32,
+    }
+    let text = guarded::read_text(storage, &[OWNER], MAX_OWNER).ok().flatten()?;
+    serde_json::from_str::<Record>(&text).ok().map(|record| record.pid)
+}
+
+#[cfg(all(test, unix))]
+mod tests;

@@ -1,0 +1,160 @@
+//! The system's keyring: the Secret Service, the macOS Keychain, or the Windows Credential Manager.
+//!
+//! Its client blocks, and blocks for as long as a person looks at a dialog, so each question has a thread of its own. The
+//! Secret Service comes and goes with a person's session, which the daemon outlives; so it is connected to anew each time.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use async_trait::async_trait;
+use boxwood_core::credentials::Secret;
+use keyring::{Entry, Error};
+use tokio::sync::{Semaphore, oneshot};
+use zeroize::{Zeroize as _, Zeroizing};
+
+use super::{Failure, Store};
+
+/// How long a person may take to unlock it.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// How long nobody is asked again after it stayed locked: whatever looks regularly must not open a dialog each time.
+const REST: Duration = Duration::from_secs(120);
+
+/// The keyring.
+pub(super) struct Keyring {
+    service: String,
+    patience: Duration,
+    /// One question at a time: a second dialog beside the first helps nobody, and what comes late must not overtake.
+    turn: Arc<Semaphore>,
+    refused: Mutex<Option<Instant>>,
+}
+
+impl Keyring {
+    pub(super) fn new(service: &str) -> Self {
+        Self::with_patience(service, PATIENCE)
+    }
+
+    pub(super) fn with_patience(service: &str, patience: Duration) -> Self {
+        Self { service: service.to_owned(), patience, turn: Arc::new(Semaphore::new(1)), refused: Mutex::default() }
+    }
+
+    pub(super) fn ask_again(&self) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    fn is_resting(&self) -> bool {
+        let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.is_some_and(|at| at.elapsed() < REST)
+    }
+
+    async fn ask<T: Send + 'static>(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Entry) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let answer = self.wait(name.to_owned(), work).await;
+        let refused = matches!(answer, Err(Failure::Locked)).then(Instant::now);
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        answer
+    }
+
+    async fn wait<T: Send + 'static>(
+        &self,
+        name: String,
+        work: impl FnOnce(&Entry) -> Result<T, Error> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let wait_for_turn = tokio::time::timeout(self.patience, Arc::clone(&self.turn).acquire_owned());
+        let Ok(Ok(turn)) = wait_for_turn.await else { return Err(Failure::Locked) };
+        let (tell, told) = oneshot::channel();
+        let service = self.service.clone();
+        let question = move || {
+            let answer = entry(&service, &name)
+                .map_err(|cause| unreachable(&cause))
+                .and_then(|entry| work(&entry).map_err(refused));
+            // Before anybody hears of the answer, so that they find a free place when they ask the next.
+            drop(turn);
+            let _ = tell.send(answer);
+        };
+        let started = std::thread::Builder::new().name("keyring".into()).spawn(question);
+        started.map_err(|cause| Failure::Unreadable(format!("failed to ask the keyring: {cause}")))?;
+        match tokio::time::timeout(self.patience, told).await {
+            Ok(Ok(answer)) => answer,
+            Ok(Err(_)) => Err(Failure::Unreadable("the keyring's client failed".to_owned())),
+            Err(_) => Err(Failure::Locked),
+        }
+    }
+}
+
+#[async_trait]
+impl Store for Keyring {
+    async fn get(&self, name: &str) -> Result<Option<Secret>, Failure> {
+        if self.is_resting() {
+            return Err(Failure::Locked);
+        }
+        self.ask(name, |entry| match entry.get_secret() {
+            Ok(value) => match String::from_utf8(value) {
+                Ok(value) => Ok(Some(Secret::new(value))),
+                Err(cause) => Err(Error::BadEncoding(cause.into_bytes())),
+            },
+            Err(Error::NoEntry) => Ok(None),
+            Err(cause) => Err(cause),
+        })
+        .await
+    }
+
+    async fn set(&self, name: &str, value: &Secret) -> Result<(), Failure> {
+        let value = Zeroizing::new(value.reveal().as_bytes().to_vec());
+        self.ask(name, move |entry| entry.set_secret(&value)).await
+    }
+
+    async fn delete(&self, name: &str) -> Result<(), Failure> {
+        self.ask(name, |entry| match entry.delete_credential() {
+            Err(Error::NoEntry) => Ok(()),
+            done => done,
+        })
+        .await
+    }
+}
+
+#[cfg(all(unix, not(target_os = "macos")))]
+fn entry(service: &str, name: &str) -> Result<Entry, Error> {
+    use std::collections::HashMap;
+
+    use keyring_core::api::CredentialStoreApi as _;
+
+    let label = format!("Boxwood: {name}");
+    let store = zbus_secret_service_keyring_store::Store::new()?;
+    let inner = store.build(service, name, Some(&HashMap::from([("label", label.as_str())])))?;
+    Ok(Entry { inner })
+}
+
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn entry(service: &str, name: &str) -> Result<Entry, Error> {
+    Entry::new(service, name)
+}
+
+/// Why there is nobody to be asked.
+fn unreachable(cause: &Error) -> Failure {
+    match cause {
+        Error::NoStorageAccess(_) => Failure::Locked,
+        cause => Failure::Absent(cause.to_string()),
+    }
+}
+
+/// What an answer that is an error means. What was found is never repeated.
+fn refused(cause: Error) -> Failure {
+    let unreadable = |why: &str| Failure::Unreadable(format!("the keyring's entry cannot be used: {why}"));
+    match cause {
+        Error::NoStorageAccess(_) => Failure::Locked,
+        // The Secret Service has a name for this which its client passes on as any other failure.
+        Error::PlatformFailure(cause) if cause.to_string().contains("IsLocked") => Failure::Locked,
+        Error::PlatformFailure(cause) => Failure::Unreadable(format!("the keyring failed: {cause}")),
+        Error::BadEncoding(mut found) | Error::BadDataFormat(mut found, _) => {
+            found.zeroize();
+            unreadable("it is not text")
+        }
+        Error::Ambiguous(_) => unreadable("there are several of this name; remove them in the keyring's own program"),
+        Error::TooLong(..) => unreadable("it is longer than this keyring takes"),
+        Error::NoDefaultStore => Failure::Absent("none is known for this system".to_owned()),
+        _ => unreadable("the keyring does not take it"),
+    }
+}
