@@ -9,7 +9,9 @@ use std::time::Duration;
 use boxwood_protocol::egress::EgressAction;
 use boxwood_protocol::gateway::{Answer, Ask, MAX_LINE_BYTES, Notice, Refusal, Request};
 use serde::Serialize;
+use serde_json::error::Category;
 use tokio::io::{AsyncBufRead, AsyncBufReadExt, AsyncWrite, AsyncWriteExt};
+use zeroize::Zeroize as _;
 
 use crate::outbox::Out;
 use crate::state::State;
@@ -49,7 +51,8 @@ pub async fn listen(state: &Arc<State>, mut input: impl AsyncBufRead + Unpin) {
                 tokio::time::sleep(AWAY).await;
             }
         }
-        line.clear();
+        // It may have had credentials in it.
+        line.zeroize();
         line.shrink_to(USUAL);
     }
 }
@@ -90,7 +93,7 @@ async fn read_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) 
         if is_too_long {
             line.clear();
         } else {
-            line.extend_from_slice(part);
+            append(line, part);
         }
         let used = end.map_or(available.len(), |end| end + 1);
         input.consume(used);
@@ -98,6 +101,16 @@ async fn read_line(input: &mut (impl AsyncBufRead + Unpin), line: &mut Vec<u8>) 
             return Ok(if is_too_long { Line::TooLong } else { Line::Whole });
         }
     }
+}
+
+/// As `extend_from_slice`, which would leave a copy behind where the line grows out of its place.
+fn append(line: &mut Vec<u8>, part: &[u8]) {
+    if line.capacity() - line.len() < part.len() {
+        let mut larger = Vec::with_capacity((2 * line.capacity()).max(line.len() + part.len()));
+        larger.extend_from_slice(line);
+        std::mem::replace(line, larger).zeroize();
+    }
+    line.extend_from_slice(part);
 }
 
 /// Does what a line asks for.
@@ -108,7 +121,12 @@ pub fn answer(state: &Arc<State>, line: &[u8]) -> Answer {
         Err(cause) => {
             // With its number, if it has one, so that whoever asked learns it.
             let id = serde_json::from_slice::<Numbered>(line).map_or(0, |numbered| numbered.id);
-            return refuse(id, PARSE_ERROR, format!("the message cannot be read: {cause}"));
+            // The cause's own words may repeat a value.
+            let what = match cause.classify() {
+                Category::Data => "it is not a request that this gateway knows",
+                Category::Io | Category::Syntax | Category::Eof => "it is not JSON",
+            };
+            return refuse(id, PARSE_ERROR, format!("the message cannot be read: {what}"));
         }
     };
     let id = request.id;

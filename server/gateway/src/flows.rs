@@ -110,6 +110,12 @@ impl FlowEntry {
         Query { host: &self.host, port: self.port, requests, now_ms }
     }
 
+    /// Whether none of its requests is seen.
+    #[must_use]
+    pub const fn is_unseen(&self) -> bool {
+        matches!(self.seen, Seen::Never)
+    }
+
     /// The address it is connected to, when its host is a name.
     #[must_use]
     pub fn address(&self) -> Option<IpAddr> {

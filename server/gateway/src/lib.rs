@@ -6,6 +6,9 @@
 //! may pass; [`dial`] connects to an address that was judged as well; [`splice`] carries the bytes. A flow that is dropped
 //! is over, a flow whose token is cancelled must end: that is all that revoking is.
 //!
+//! On requests to some servers credentials are put that the sandbox does not have ([`inject`]); what it sent of that kind
+//! is removed.
+//!
 //! What the sandbox sends is hostile. Whatever is read before a verdict is bounded in size and time, and nothing is sent
 //! on that was not understood the same way it will be understood.
 #![cfg(target_os = "linux")]
@@ -18,6 +21,7 @@ pub mod dns;
 pub mod flows;
 pub mod hello;
 pub mod hold;
+pub mod inject;
 pub mod inside;
 pub mod io;
 pub mod limits;

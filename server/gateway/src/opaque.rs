@@ -4,9 +4,11 @@ use std::pin::Pin;
 
 use boxwood_protocol::egress::EgressVia;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
 use crate::dial::{Dialled, dial};
-use crate::sniff::{self, First, WEB};
+use crate::inject::UNSEEN;
+use crate::sniff::{self, First, SILENCE, WEB};
 use crate::splice::{reset, splice};
 use crate::tunnel::{self, Arrival};
 
@@ -23,6 +25,14 @@ async fn pass(mut arrival: Arrival) {
     let Some(host) = arrival.host.clone() else { return refuse(&arrival, "no-name") };
     if WEB.contains(&arrival.port) {
         return refuse(&arrival, "unknown-protocol");
+    }
+    if arrival.head.is_empty() && arrival.state.injection(&host, arrival.port).is_some() {
+        // Its requests must be seen, so it is the client that speaks first there; connections are opened ahead of need.
+        return match timeout(SILENCE, sniff::begun(&mut arrival.stream, &mut arrival.head, false)).await {
+            Ok(Ok(first)) if first != First::Opaque => tunnel::serve_as(arrival, first).await,
+            Ok(Ok(_)) => refuse(&arrival, UNSEEN),
+            Ok(Err(_)) | Err(_) => reset(&arrival.stream),
+        };
     }
     let dialled = arrival.dialled.take();
     let wanted = arrival.wanted(&host, EgressVia::Address);

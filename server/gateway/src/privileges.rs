@@ -2,7 +2,7 @@
 
 use std::io;
 
-use rustix::process::{Gid, Uid};
+use rustix::process::{DumpableBehavior, Gid, Resource, Rlimit, Uid};
 use rustix::thread::{CapabilitySet, CapabilitySets};
 
 /// User and group from then on: nobody's, and not the one that other programs share.
@@ -32,10 +32,22 @@ pub fn drop_all() -> io::Result<()> {
     let none = CapabilitySet::empty();
     rustix::thread::set_capabilities(None, CapabilitySets { effective: none, permitted: none, inheritable: none })?;
     rustix::thread::set_no_new_privs(true)?;
+    hide_memory()?;
     let status = std::fs::read_to_string("/proc/self/status")?;
     match left(&status) {
         None => Ok(()),
         Some(line) => Err(io::Error::other(format!("the kernel still says '{line}'"))),
+    }
+}
+
+/// Keeps memory, which may have credentials in it, from other processes and out of core dumps. To become another user has
+/// done so already on most systems; a setting of the kernel can say otherwise.
+fn hide_memory() -> io::Result<()> {
+    rustix::process::setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) })?;
+    rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
+    match rustix::process::dumpable_behavior()? {
+        DumpableBehavior::NotDumpable => Ok(()),
+        other => Err(io::Error::other(format!("the kernel still says '{other:?}' of core dumps"))),
     }
 }
 
@@ -68,6 +80,16 @@ mod tests {
     const CLEAN: &str = "Name:\tboxwood-gateway\nUid:\t65532\t65532\t65532\t65532\nGid:\t65532\t65532\t65532\t65532\nGroups:\t \n\
         Threads:\t1\nCapInh:\t0000000000000000\nCapPrm:\t0000000000000000\nCapEff:\t0000000000000000\n\
         CapBnd:\t0000000000000000\nCapAmb:\t0000000000000000\nNoNewPrivs:\t1\nSeccomp:\t2\n";
+
+    #[test]
+    fn memory_is_nobody_s_business() {
+        hide_memory().expect("hidden");
+        let limit = rustix::process::getrlimit(Resource::Core);
+        assert_eq!((limit.current, limit.maximum), (Some(0), Some(0)));
+        let limits = std::fs::read_to_string("/proc/self/limits").expect("Linux");
+        let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect("a line");
+        assert_eq!(core.split_whitespace().skip(4).take(2).collect::<Vec<_>>(), ["0", "0"]);
+    }
 
     #[test]
     fn a_status_without_rights_is_clean() {

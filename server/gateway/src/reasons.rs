@@ -22,6 +22,8 @@ pub fn explain(reason: &str) -> &'static str {
         "bad-host" => "refused: its host is neither a name nor an address",
         "http2-in-clear" => "refused: HTTP/2 without TLS cannot be judged request by request",
         "bad-request" => "refused: the request can be read in more than one way",
+        "credentials-unseen" => "refused: credentials are put on requests to it, and these requests could not be seen",
+        "credentials-exposed" => "refused: the credentials that are put on requests to it would be shown on the way",
         "not-found" => "allowed, and the name leads nowhere",
         "lookup-failed" => "allowed, and nobody says where the name leads",
         "unreachable" => "allowed, and nobody answers there",

@@ -12,7 +12,7 @@ use crate::hello::{self, Hello, HelloError};
 /// How long the first message may take once it has begun.
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// How long a client may take to begin on ports of the web, where the client speaks first.
-const SILENCE: Duration = Duration::from_secs(60);
+pub const SILENCE: Duration = Duration::from_secs(60);
 /// How long it is waited for a client on other ports, and for the rest of a word that may become a request there. Requests
 /// come in one piece; whoever says less waits for the server.
 const SERVER_FIRST: Duration = Duration::from_millis(300);

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 use crate::addresses::{Addresses, Subnet};
 use crate::flows::{Client, Flow, Flows};
 use crate::hold::{self, Asks};
+use crate::inject::{Injection, InjectionError, Injections, UNSEEN};
 use crate::limits::{Bucket, Pace};
 use crate::log::{Entry, Log};
 use crate::outbox::Outbox;
@@ -41,6 +42,9 @@ pub enum ConfigureError {
     /// An authority cannot be read.
     #[error(transparent)]
     Trust(#[from] TrustError),
+    /// Credentials cannot be put on requests.
+    #[error(transparent)]
+    Injection(#[from] InjectionError),
 }
 
 /// A policy with what belongs to it.
@@ -54,6 +58,8 @@ pub struct InForce {
     pub hosts: Vec<(Host, IpAddr)>,
     /// Who is trusted, and by whose name certificates are made.
     pub trust: Arc<Trust>,
+    /// What is put on requests.
+    pub injections: Injections,
 }
 
 impl InForce {
@@ -61,6 +67,18 @@ impl InForce {
     #[must_use]
     pub fn address_of(&self, host: &Host) -> Option<IpAddr> {
         self.hosts.iter().find(|(name, _)| name == host).map(|(_, address)| *address)
+    }
+
+    /// What becomes of the headers of requests to a server.
+    #[must_use]
+    pub fn injection(&self, host: &Host, port: u16) -> Option<&Arc<Injection>> {
+        self.injections.find(host, port, || self.address_of(host))
+    }
+
+    /// Whether TLS to a server must be opened: its requests are judged, or have something put on them.
+    #[must_use]
+    pub fn opens_tls(&self, host: &Host, port: u16) -> bool {
+        self.policy.opens_tls(host, port, now_ms()) || self.injection(host, port).is_some()
     }
 }
 
@@ -179,6 +197,12 @@ impl State {
         self.in_force.borrow().clone()
     }
 
+    /// What becomes of the headers of requests to a server.
+    #[must_use]
+    pub fn injection(&self, host: &Host, port: u16) -> Option<Arc<Injection>> {
+        self.in_force.borrow().as_ref()?.injection(host, port).cloned()
+    }
+
     /// Wakes whenever another policy is in force.
     #[must_use]
     pub fn changes(&self) -> watch::Receiver<Option<Arc<InForce>>> {
@@ -196,14 +220,19 @@ impl State {
             Some(before) => Arc::clone(&before.trust),
             None => Arc::new(Trust::new(configure)?),
         };
+        let injections = match &configure.injections {
+            Some(list) => Injections::read(list)?,
+            None => before.as_ref().map(|before| before.injections.clone()).unwrap_or_default(),
+        };
+        let injections = injections.guarded_by(Injections::read(&configure.guards)?);
         self.keep_hits(before.as_deref(), &policy);
         let limits = policy.policy();
         self.arrivals.set_rate(limits.connections_per_second);
         self.pace.set_rate(limits.upload_bytes_per_second);
         let hosts =
             configure.hosts.iter().filter_map(|HostEntry { name, address }| Some((Host::parse(name).ok()?, *address)));
-        let in_force = Arc::new(InForce { revision: configure.revision, hosts: hosts.collect(), policy, trust });
-        self.in_force.send_replace(Some(in_force));
+        let (revision, hosts) = (configure.revision, hosts.collect());
+        self.in_force.send_replace(Some(Arc::new(InForce { revision, policy, hosts, trust, injections })));
         self.judge_again();
         Ok(())
     }
@@ -233,13 +262,15 @@ impl State {
                 EgressAction::Deny => false,
             };
             let leads_private = entry.address().is_some_and(is_private);
-            if is_allowed && (judged.private || !leads_private) {
+            // Its requests passed unseen so far, and with them what the agent has of its own.
+            let is_unseen = entry.is_unseen() && in_force.injection(&entry.host, entry.port).is_some();
+            if is_allowed && !is_unseen && (judged.private || !leads_private) {
                 continue;
             }
             entry.token().cancel();
             let mut decision = Entry::of(&entry.host, entry.port, entry.via, EgressAction::Deny, &judged);
             decision.rule = in_force.policy.rule_text(&judged);
-            decision.reason = Some("revoked");
+            decision.reason = Some(if is_unseen { UNSEEN } else { "revoked" });
             self.record(decision, None);
         }
     }
@@ -263,6 +294,10 @@ impl State {
         answer: Option<EgressAction>,
     ) -> Option<Result<Flow, Refused>> {
         let Some(in_force) = self.in_force() else { return Some(Err(self.refuse(wanted, "no-policy"))) };
+        let injection = in_force.injection(wanted.host, wanted.port);
+        if let Some(reason) = injection.and_then(|injection| injection.objection(wanted)) {
+            return Some(Err(self.refuse(wanted, reason)));
+        }
         let query = Query { host: wanted.host, port: wanted.port, requests: wanted.requests, now_ms: now_ms() };
         let judged = in_force.policy.judge(&query);
         let is_asked = judged.action == EgressAction::Ask;

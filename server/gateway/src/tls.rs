@@ -10,7 +10,6 @@ use crate::dial::{DialError, dial};
 use crate::hello::Hello;
 use crate::mitm;
 use crate::splice::{reset, splice};
-use crate::state::now_ms;
 use crate::tunnel::Arrival;
 
 /// A record with the fatal alert `access_denied` (RFC 8446, section 6): clients print it, unlike a mere reset.
@@ -38,8 +37,7 @@ pub async fn serve(mut arrival: Arrival, hello: Hello) {
             return farewell(&mut arrival.stream).await;
         }
     };
-    let opens =
-        arrival.state.in_force().is_some_and(|in_force| in_force.policy.opens_tls(&host, arrival.port, now_ms()));
+    let opens = arrival.state.in_force().is_some_and(|in_force| in_force.opens_tls(&host, arrival.port));
     if opens {
         return Box::pin(mitm::serve(arrival, host)).await;
     }

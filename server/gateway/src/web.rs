@@ -27,6 +27,7 @@ use self::target::{Place, TargetError};
 use self::upstream::{Upstream, UpstreamError};
 use crate::dial::{DialError, Dialled};
 use crate::flows::{Client, Flow};
+use crate::inject::Injection;
 use crate::io::{Ahead, Busy, Timed};
 use crate::listen::named;
 use crate::state::{Count, Refused, State, Wanted};
@@ -132,7 +133,9 @@ impl Server {
             return Ok(refused(&self.state.refuse(&wanted, "upload-limit")));
         }
         let authority = if host == target.host { target.authority.clone() } else { host.to_string() };
-        let (request, upgrade) = onward(request, &target.path, &authority, &flow);
+        // Looked for now, when it is certain that it goes on: the next request may find another one.
+        let injection = self.state.injection(&host, target.port);
+        let (request, upgrade) = onward(request, &target.path, &authority, &flow, injection);
         match self.upstream.send(&flow, &wanted, is_opened, request).await {
             Ok(response) => Ok(back(response, upgrade, flow)),
             Err(UpstreamError::Dial(error)) => Ok(undialled(&error)),
@@ -144,7 +147,9 @@ impl Server {
     /// Answers a request that cannot be judged, and logs it.
     fn bad_request<B>(&self, request: &Request<B>, error: &TargetError) -> Response<Body> {
         let header = request.headers().get(HOST).map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-        let in_target = request.uri().authority().map(ToString::to_string);
+        // A name and a password in front of the host are nobody's business.
+        let shown = |text: String| text.rsplit('@').next().unwrap_or_default().to_owned();
+        let (header, in_target) = (header.map(shown), request.uri().authority().map(|it| shown(it.to_string())));
         let (reason, text) = match error {
             TargetError::Mismatch(host) => ("name-mismatch", Some(host.clone())),
             TargetError::Conflict => ("name-mismatch", in_target.or(header)),
@@ -200,8 +205,13 @@ fn onward(
     path: &str,
     authority: &str,
     flow: &Arc<Flow>,
+    injection: Option<Arc<Injection>>,
 ) -> (Request<Body>, Option<upgrade::Asked>) {
     headers::clean_request(request.headers_mut());
+    if let Some(injection) = &injection {
+        headers::only_websocket(request.headers_mut());
+        injection.put(request.headers_mut());
+    }
     let upgrade = upgrade::asked(&mut request);
     let (mut parts, body) = request.into_parts();
     parts.extensions = Default::default();
@@ -211,7 +221,7 @@ fn onward(
     if let Ok(authority) = HeaderValue::from_str(authority) {
         parts.headers.insert(HOST, authority);
     }
-    (Request::from_parts(parts, Body::up(body, Arc::clone(flow))), upgrade)
+    (Request::from_parts(parts, Body::up(body, Arc::clone(flow), injection)), upgrade)
 }
 
 /// A response as it is sent back.

@@ -94,7 +94,7 @@ mod tests {
             upload_bytes_per_second: 0,
             bypass_until_ms: 0,
         };
-        let configure = Configure { revision: 1, policy, authority: None, trusted: None, hosts: vec![] };
+        let configure = Configure::new(1, policy);
         let names = empty();
         names.0.configure(&configure).expect("a policy");
         names

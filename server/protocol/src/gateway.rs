@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::credentials::Secret;
 use crate::egress::{EgressAction, EgressAsk, EgressDecision, EgressPolicy};
 
 /// Longest message, bytes.
@@ -48,11 +49,81 @@ pub struct Configure {
     /// Addresses of names that are not to be looked up, for tests and for hosts of this machine.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hosts: Vec<HostEntry>,
+    /// Credentials to put on requests. `None`: those that the gateway has, because a daemon that has just started does not
+    /// know them yet. An empty list: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub injections: Option<Vec<Injection>>,
+    /// Servers whose requests are watched over also while there is nothing to set on them: each counts where the gateway
+    /// has no injection for it. So what the agent sends is removed even when nobody knows the credential for now.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub guards: Vec<Injection>,
+}
+
+impl Configure {
+    /// A policy, with nothing beside it.
+    #[must_use]
+    pub const fn new(revision: u64, policy: EgressPolicy) -> Self {
+        Self {
+            revision,
+            policy,
+            authority: None,
+            trusted: None,
+            hosts: Vec::new(),
+            injections: None,
+            guards: Vec::new(),
+        }
+    }
 }
 
 impl std::fmt::Debug for Configure {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         formatter.debug_struct("Configure").field("revision", &self.revision).finish_non_exhaustive()
+    }
+}
+
+/// What becomes of the headers of every request to one server.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Injection {
+    /// Name or address of the server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// Whether it is spoken to by TLS. What is set then goes into TLS only.
+    pub tls: bool,
+    /// Headers to remove, whoever set them, in trailers as well.
+    pub strip: Vec<String>,
+    /// Headers to set, whatever was there before.
+    pub set: Vec<(String, Secret)>,
+}
+
+impl Injection {
+    /// The same server and the same headers to remove, with nothing to set.
+    #[must_use]
+    pub fn guard(host: String, port: u16, tls: bool, strip: &[&str]) -> Self {
+        Self { host, port, tls, strip: strip.iter().map(|name| (*name).to_owned()).collect(), set: Vec::new() }
+    }
+}
+
+/// A message is kept until it was answered and may have to be sent again, so it is copied on purpose; each copy overwrites
+/// its values when it goes.
+impl Clone for Injection {
+    fn clone(&self) -> Self {
+        Self {
+            host: self.host.clone(),
+            port: self.port,
+            tls: self.tls,
+            strip: self.strip.clone(),
+            set: self.set.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect(),
+        }
+    }
+}
+
+impl std::fmt::Debug for Injection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let names: Vec<&str> = self.set.iter().map(|(name, _)| name.as_str()).collect();
+        let server = (&self.host, self.port, self.tls);
+        formatter.debug_struct("Injection").field("server", &server).field("set", &names).finish_non_exhaustive()
     }
 }
 
@@ -176,4 +247,51 @@ pub struct Notice {
     /// What is told.
     #[serde(flatten)]
     pub tell: Tell,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#""revision":7,"policy":{"rules":[],"default":"deny","holdSeconds":1,"connections":1,"connectionsPerSecond":1,"uploadBytes":0,"uploadBytesPerSecond":0,"bypassUntilMs":0}"#;
+
+    fn configure(rest: &str) -> Configure {
+        let text = format!(r#"{{"jsonrpc":"2.0","id":1,"method":"configure","params":{{{POLICY}{rest}}}}}"#);
+        let request: Request = serde_json::from_str(&text).expect("a request");
+        // What is written is what was read.
+        let again: Request = serde_json::from_str(&serde_json::to_string(&request).expect("JSON")).expect("the same");
+        assert_eq!(again, request);
+        let Ask::Configure(configure) = request.ask else { panic!("a policy") };
+        *configure
+    }
+
+    #[test]
+    fn to_keep_credentials_and_to_forget_them_are_two_things() {
+        assert_eq!(configure("").injections, None);
+        assert_eq!(configure(r#","injections":[]"#).injections, Some(Vec::new()));
+        assert_eq!(configure("").guards, []);
+    }
+
+    #[test]
+    fn credentials_are_carried_and_shown_nowhere() {
+        let one = r#"{"host":"api.example","port":443,"tls":true,"strip":["cookie"],"set":[["x-api-key","canary\n"]]}"#;
+        let whole = configure(&format!(r#","injections":[{one}],"guards":[{one}]"#));
+        let injections = whole.injections.clone().expect("credentials");
+        let (name, value) = &injections[0].set[0];
+        assert_eq!((name.as_str(), value.reveal()), ("x-api-key", "canary\n"));
+        assert!(whole == whole.clone());
+        let other = Configure {
+            injections: Some(vec![Injection { set: Vec::new(), ..injections[0].clone() }]),
+            ..whole.clone()
+        };
+        assert!(whole != other, "a value makes a difference");
+        let shown = format!("{whole:?} {injections:?} {:?}", Ask::Configure(Box::new(whole.clone())));
+        assert!(!shown.contains("canary") && shown.contains("x-api-key"), "{shown}");
+    }
+
+    #[test]
+    fn a_guard_sets_nothing() {
+        let guard = Injection::guard("api.example".to_owned(), 443, true, &["cookie", "x-api-key"]);
+        assert_eq!((guard.strip.len(), guard.set.len()), (2, 0));
+    }
 }

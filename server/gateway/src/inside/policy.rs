@@ -36,7 +36,7 @@ pub fn read(file: &Path, revision: u64) -> Result<Configure, String> {
     }
     let layers = EgressLayers { user: config, ..EgressLayers::default() };
     let policy = layers.policy(&Decided::default()).map_err(|cause| fail(cause.to_string()))?;
-    Ok(Configure { revision, policy, authority: None, trusted: None, hosts: layers.hosts() })
+    Ok(Configure { hosts: layers.hosts(), ..Configure::new(revision, policy) })
 }
 
 /// The user for whom this is done.

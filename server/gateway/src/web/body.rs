@@ -10,6 +10,7 @@ use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 use tokio::time::{Sleep, sleep_until};
 
 use crate::flows::Flow;
+use crate::inject::Injection;
 use crate::io::Busy;
 
 /// Why a body ends before its end.
@@ -25,8 +26,16 @@ pub enum BodyError {
 
 enum Content {
     Own(Full<Bytes>),
-    Up { incoming: Incoming, flow: Arc<Flow>, waiting: Option<(Pin<Box<Sleep>>, Frame<Bytes>)> },
-    Down { incoming: Incoming, flow: Arc<Flow> },
+    Up {
+        incoming: Incoming,
+        flow: Arc<Flow>,
+        injection: Option<Arc<Injection>>,
+        waiting: Option<(Pin<Box<Sleep>>, Frame<Bytes>)>,
+    },
+    Down {
+        incoming: Incoming,
+        flow: Arc<Flow>,
+    },
 }
 
 /// The end of a request, however it comes.
@@ -60,10 +69,10 @@ impl Body {
         Self { content: Content::Own(Full::new(text.into())), _busy: None }
     }
 
-    /// What the client sends.
+    /// What the client sends; `injection` is what becomes of its headers, and so of its trailers.
     #[must_use]
-    pub fn up(incoming: Incoming, flow: Arc<Flow>) -> Self {
-        Self { content: Content::Up { incoming, flow, waiting: None }, _busy: None }
+    pub fn up(incoming: Incoming, flow: Arc<Flow>, injection: Option<Arc<Injection>>) -> Self {
+        Self { content: Content::Up { incoming, flow, injection, waiting: None }, _busy: None }
     }
 
     /// What the server sends.
@@ -95,9 +104,12 @@ impl HttpBody for Body {
                 flow.count_down(frame.as_ref().map_or(0, length));
                 Poll::Ready(frame.map(Ok))
             }
-            Content::Up { incoming, flow, waiting } => {
+            Content::Up { incoming, flow, injection, waiting } => {
                 if waiting.is_none() {
-                    let Some(frame) = ready!(Pin::new(incoming).poll_frame(cx)?) else { return Poll::Ready(None) };
+                    let Some(mut frame) = ready!(Pin::new(incoming).poll_frame(cx)?) else { return Poll::Ready(None) };
+                    if let (Some(trailers), Some(injection)) = (frame.trailers_mut(), injection) {
+                        injection.clean(trailers);
+                    }
                     let length = length(&frame);
                     if !flow.count_up(length) {
                         flow.refuse_upload();

@@ -44,6 +44,18 @@ pub fn clean_request(headers: &mut HeaderMap) {
     headers.remove(EXPECT);
 }
 
+/// Lets a connection change to a protocol of messages only: in any other one, requests could hide.
+pub fn only_websocket(headers: &mut HeaderMap) {
+    let is_other = headers.get(UPGRADE).is_some_and(|protocol| !protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if is_other {
+        headers.remove(UPGRADE);
+        match headers.contains_key(TE) {
+            true => headers.insert(CONNECTION, HeaderValue::from_static("te")),
+            false => headers.remove(CONNECTION),
+        };
+    }
+}
+
 /// The protocol that the connection is to change to. To HTTP/2 it must not: requests in it would not be seen.
 fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
     let is_asked = tokens(headers, &CONNECTION).any(|token| token.eq_ignore_ascii_case("upgrade"));
@@ -57,7 +69,8 @@ fn upgrade(headers: &HeaderMap) -> Option<&HeaderValue> {
     headers.get(UPGRADE)
 }
 
-fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
+/// The parts of a header that is a list, however many lines it has.
+pub(crate) fn tokens<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a str> {
     let values = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     values.flat_map(|value| value.split(',')).map(str::trim).filter(|token| !token.is_empty())
 }
@@ -93,6 +106,23 @@ mod tests {
             ("upgrade", "websocket"),
         ];
         assert_eq!(cleaned(&headers), ["connection: te", "te: trailers", "x-theirs: 2"]);
+    }
+
+    #[test]
+    fn only_to_messages_where_requests_must_be_seen() {
+        let left = |protocol, te: &[(&'static str, &'static str)]| {
+            let mut headers = HeaderMap::new();
+            for (name, value) in [("connection", "upgrade, te"), ("upgrade", protocol)].iter().chain(te) {
+                headers.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+            }
+            clean_request(&mut headers);
+            only_websocket(&mut headers);
+            let one = |name| headers.get(name).map_or("", |value| value.to_str().expect("text")).to_owned();
+            [one(CONNECTION), one(UPGRADE)]
+        };
+        assert_eq!(left("WebSocket", &[]), ["upgrade", "WebSocket"]);
+        assert_eq!(left("other/1", &[]), ["", ""]);
+        assert_eq!(left("other/1", &[("te", "trailers")]), ["te", ""]);
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl Daemon {
 }
 
 fn configure(revision: u64, policy: EgressPolicy) -> Ask {
-    Ask::Configure(Box::new(Configure { revision, policy, authority: None, trusted: None, hosts: Vec::new() }))
+    Ask::Configure(Box::new(Configure::new(revision, policy)))
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod control;
 mod first;
 mod forms;
 mod hold;
+mod inject;
 mod limits;
 mod names;
 mod opened;

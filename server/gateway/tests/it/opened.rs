@@ -11,20 +11,19 @@ use crate::rig::{Rig, accept, allowing, placed, read_to, rest, rule};
 use crate::tls::Authority;
 
 /// What the sandbox trusts, and what the gateway trusts beside the public authorities.
-struct Both {
-    rig: Rig,
-    sandbox: Authority,
-    upstream: Authority,
+pub(crate) struct Both {
+    pub(crate) rig: Rig,
+    pub(crate) sandbox: Authority,
+    pub(crate) upstream: Authority,
 }
 
-async fn both(rules: Vec<EgressRule>) -> Both {
+pub(crate) async fn both(rules: Vec<EgressRule>) -> Both {
     let (sandbox, upstream) = (Authority::new("sandbox"), Authority::new("upstream"));
     let mut policy = allowing(&[]);
     policy.rules = rules.into_iter().map(placed).collect();
     let authority = Given { certificate: sandbox.certificate.clone(), key: sandbox.key.clone() };
     let trusted = Some(upstream.certificate.clone());
-    let rig =
-        Rig::with(Configure { revision: 0, policy, authority: Some(authority), trusted, hosts: Vec::new() }).await;
+    let rig = Rig::with(Configure { authority: Some(authority), trusted, ..Configure::new(0, policy) }).await;
     Both { rig, sandbox, upstream }
 }
 
@@ -36,7 +35,7 @@ fn reading(host: &str) -> EgressRule {
     }
 }
 
-async fn next(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
+pub(crate) async fn next(listener: &TcpListener, acceptor: &TlsAcceptor) -> TlsStream<TcpStream> {
     acceptor.accept(accept(listener).await).await.expect("a client that trusts it")
 }
 

@@ -100,8 +100,7 @@ pub(crate) fn rule(host: &str, action: EgressAction) -> EgressRule {
 
 impl Rig {
     pub(crate) async fn new(policy: EgressPolicy) -> Self {
-        let configure = Configure { revision: 0, policy, authority: None, trusted: None, hosts: Vec::new() };
-        Self::with(configure).await
+        Self::with(Configure::new(0, policy)).await
     }
 
     pub(crate) async fn with(configure: Configure) -> Self {
@@ -117,8 +116,7 @@ impl Rig {
             Place { subnet: "127.77.0.0/16".parse().expect("a subnet"), address: MAIN, redirected: Some(REDIRECTED) };
         let state = State::new(place, Arc::clone(&world) as Arc<dyn Outside>);
         let running = tokio::spawn(boxwood_gateway::run::follow(Arc::clone(&state)));
-        let configure =
-            Configure { revision: 0, policy: allowing(&[]), authority: None, trusted: None, hosts: Vec::new() };
+        let configure = Configure::new(0, allowing(&[]));
         Self { state, world, configure, _running: running }
     }
 

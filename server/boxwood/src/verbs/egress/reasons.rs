@@ -8,6 +8,8 @@ pub(super) fn why(reason: &str) -> String {
         "bad-request" => "the request can be read in two ways",
         "bypass-began" => "the bypass began",
         "bypass-ended" => "the bypass ended",
+        "credentials-exposed" => "the credentials put on it would be shown on the way",
+        "credentials-unseen" => "credentials are put on its requests, and these cannot be seen",
         "encrypted-hello" => "the program hides the host's name",
         "given-up" => "the program gave up before you answered",
         "http2-in-clear" => "HTTP/2 without TLS cannot be judged",
