@@ -1,10 +1,9 @@
-//! From flags to the settings of a request, and from the environment to its credentials.
+//! From flags to the settings of a request.
 
 use std::collections::BTreeMap;
 
 use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig};
 use boxwood_protocol::egress::EgressConfig;
-use boxwood_protocol::params::Credentials;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::args::SettingArguments;
@@ -101,18 +100,6 @@ fn variables(flags: &[String], environment: Environment<'_>) -> Result<Option<BT
     Ok((!variables.is_empty()).then_some(variables))
 }
 
-/// Credentials for Claude that stand in the environment; `None` when there are none.
-pub(crate) fn credentials(environment: Environment<'_>) -> Option<Credentials> {
-    let held = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let credentials = Credentials {
-        api_key: held("ANTHROPIC_API_KEY"),
-        auth_token: held("ANTHROPIC_AUTH_TOKEN"),
-        oauth_token: held("CLAUDE_CODE_OAUTH_TOKEN"),
-        base_url: held("ANTHROPIC_BASE_URL"),
-    };
-    (credentials != Credentials::default()).then_some(credentials)
-}
-
 /// Reads `NAME=VALUE` pairs.
 pub(crate) fn pairs(flags: &[String]) -> Result<BTreeMap<String, String>, RpcError> {
     flags
@@ -176,12 +163,5 @@ mod tests {
         let flags = SettingArguments { allow: vec!["a.example".to_owned()], ..SettingArguments::default() };
         let egress = config(flags, Vec::new(), &environment).expect("valid").and_then(|config| config.egress);
         assert_eq!(egress.and_then(|egress| egress.allow), Some(vec!["a.example".to_owned()]));
-    }
-
-    #[test]
-    fn empty_credentials_do_not_count() {
-        let found = credentials(&environment).expect("a key");
-        assert_eq!((found.api_key.as_deref(), found.auth_token), (Some("key"), None));
-        assert!(credentials(&|_| None).is_none());
     }
 }

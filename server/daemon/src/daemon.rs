@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Certificates;
+use crate::credentials::gather::Sources;
 use crate::egress::Egress;
 use crate::error::Result;
 use crate::hub::Hub;
@@ -25,10 +26,14 @@ use crate::link::{Find, Link};
 use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
+use crate::provisioning::hold::Environments;
 use crate::records::{Records, installation};
 use crate::registry::{Known, Registry};
 use crate::sys::User;
 use crate::{files, lifecycle, materials, project, settings};
+
+/// Looks up a variable of the daemon's environment.
+pub(crate) type Lookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// Everything that requests and tasks share.
 pub(crate) struct Daemon {
@@ -42,6 +47,8 @@ pub(crate) struct Daemon {
     pub(crate) records: Records,
     pub(crate) certificates: Certificates,
     pub(crate) egress: Egress,
+    pub(crate) sources: Sources,
+    pub(crate) environments: Environments,
     pub(crate) feeds: Feeds,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
@@ -53,8 +60,8 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Opens the state directory.
-    pub(crate) fn open(paths: Paths, find: Find) -> Result<Arc<Self>> {
+    /// Opens the state directory. `lookup` is the process's environment.
+    pub(crate) fn open(paths: Paths, lookup: Lookup<'_>, find: Find) -> Result<Arc<Self>> {
         for directory in
             [&paths.state, &paths.log_dir(), &paths.state.join("journal"), &paths.state.join("sandboxes"), &paths.cache]
         {
@@ -71,6 +78,8 @@ impl Daemon {
             records: Records::new(paths.clone()),
             certificates: Certificates::of_host(),
             egress: Egress::new(),
+            sources: Sources::open(&paths, lookup),
+            environments: Environments::default(),
             feeds: Feeds::default(),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),

@@ -32,7 +32,6 @@ mod records;
 mod registry;
 mod repair;
 mod rpc;
-mod seeding;
 mod settings;
 mod sys;
 mod templates;
@@ -91,7 +90,11 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     transport::prepare(&paths)?;
     let _lock = lock(&paths)?;
     let build = boxwood_client::build_id();
-    let daemon = Daemon::open(paths, Box::new(boxwood_engine::endpoint::Endpoint::from_environment))?;
+    let daemon = Daemon::open(
+        paths,
+        &|name| std::env::var(name).ok(),
+        Box::new(boxwood_engine::endpoint::Endpoint::from_environment),
+    )?;
     let listener = listen::Listener::bind(&daemon.paths)?;
     if options.foreground {
         eprintln!("boxwood: listening on {}", daemon.paths.socket().display());

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::provisioning::hold::{Chosen, Held};
 use boxwood_core::egress::{self, policy};
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::SandboxConfig;
@@ -26,6 +27,12 @@ pub(crate) struct Record {
     /// URL of the API that the environment of whoever started it named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) endpoint: Option<String>,
+    /// What it holds of a credential, and whose.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) held: Option<Held>,
+    /// What the person chose for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) chosen: Option<Chosen>,
     /// Mount points that were made in the project: path relative to it.
     #[serde(default)]
     pub(crate) placeholders: Vec<String>,

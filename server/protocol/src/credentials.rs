@@ -100,6 +100,9 @@ pub struct CredentialsParams {
     /// The sandbox, when one is meant.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target: Option<SandboxRef>,
+    /// Claude Code's variables in the client's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<ClientEnvironment>,
 }
 
 /// What can be kept in the keyring.
@@ -153,6 +156,9 @@ pub struct CredentialsSetModeParams {
     /// Says that the person read what the choice means. A choice that has an explanation is refused without.
     #[serde(default)]
     pub consent: bool,
+    /// Claude Code's variables in the client's environment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<ClientEnvironment>,
 }
 
 /// One of the two places whose logins are kept the same.

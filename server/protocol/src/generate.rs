@@ -38,7 +38,6 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         ProjectParams,
         SandboxFilter,
         SandboxRef,
-        Credentials,
         EnsureParams,
         EnsureAction,
         EnsureResult,

@@ -10,6 +10,7 @@ pub use crate::catalog::{
     TemplateInsertResult, TemplateOption,
 };
 use crate::config::SandboxConfig;
+use crate::credentials::ClientEnvironment;
 use crate::sandbox::{SandboxInfo, SandboxState};
 
 /// No parameters, or nothing to say.
@@ -145,38 +146,6 @@ pub struct SandboxRef {
     pub session: Option<String>,
 }
 
-/// Credentials that a client found in its own environment. They travel over the private socket only, are written to
-/// a file that only the person can read, and appear in no log.
-#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
-#[serde(rename_all = "camelCase", deny_unknown_fields)]
-#[ts(optional_fields)]
-pub struct Credentials {
-    /// Value of `ANTHROPIC_API_KEY`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub api_key: Option<String>,
-    /// Value of `ANTHROPIC_AUTH_TOKEN`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub auth_token: Option<String>,
-    /// Value of `CLAUDE_CODE_OAUTH_TOKEN`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub oauth_token: Option<String>,
-    /// Value of `ANTHROPIC_BASE_URL`; not a secret, but it belongs to the key.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base_url: Option<String>,
-}
-
-impl std::fmt::Debug for Credentials {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let held = |value: &Option<String>| if value.is_some() { "held" } else { "none" };
-        f.debug_struct("Credentials")
-            .field("api_key", &held(&self.api_key))
-            .field("auth_token", &held(&self.auth_token))
-            .field("oauth_token", &held(&self.oauth_token))
-            .field("base_url", &held(&self.base_url))
-            .finish()
-    }
-}
-
 /// Brings a project's sandbox to life.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -192,9 +161,10 @@ pub struct EnsureParams {
     /// Settings of the editor or the command line.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub config: Option<SandboxConfig>,
-    /// Credentials from the client's environment.
+    /// Claude Code's variables in the client's environment. Left out by a client that does not know them, which leaves a
+    /// credential from there as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub credentials: Option<Credentials>,
+    pub environment: Option<ClientEnvironment>,
 }
 
 /// How a sandbox came to be there.

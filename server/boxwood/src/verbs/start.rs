@@ -3,6 +3,7 @@
 use boxwood_client::Connection;
 use boxwood_protocol::config::{ApproveParams, ConfigReport, Network, SandboxConfig};
 use boxwood_protocol::contract::{ApproveConfig, EgressPolicyOf, Ensure, GetConfig, Inspect};
+use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::egress::EgressAction;
 use boxwood_protocol::params::{
     AttachParams, EnsureAction, EnsureParams, EnsureResult, ExecParams, ProjectParams, SandboxRef,
@@ -71,7 +72,7 @@ pub(super) fn ensure_params(
         project,
         session: context.global.session.clone(),
         config: settings::config(flags, claude_args, &environment)?,
-        credentials: settings::credentials(&environment),
+        environment: Some(ClientEnvironment::read(&environment)),
     })
 }
 

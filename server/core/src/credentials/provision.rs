@@ -169,7 +169,7 @@ pub fn provide(
         .collect();
     changes.push(Change { file: OwnFile::Key, contents: wanted.key.as_ref().map(Secret::duplicate) });
     changes.push(Change { file: OwnFile::Aws, contents: wanted.aws.as_ref().map(Secret::duplicate) });
-    let seeded = seed::settings(before.settings, place.configuration, None);
+    let seeded = seed::settings(before.settings);
     if seeded.is_replacing_broken {
         broken.push(OwnFile::Settings);
     }

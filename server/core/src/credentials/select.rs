@@ -129,6 +129,12 @@ fn title(source: CredentialSource) -> &'static str {
 }
 
 impl Refusal {
+    /// Whether it is news to the person: where there is nothing at all, they can still sign in inside.
+    #[must_use]
+    pub const fn is_worth_saying(self) -> bool {
+        !matches!(self, Self::Nothing { .. })
+    }
+
     /// What is wrong, in plain words.
     #[must_use]
     pub fn reason(self) -> String {

@@ -41,7 +41,8 @@ fn open(root: &Path) -> Arc<Daemon> {
     let home = root.to_string_lossy().into_owned();
     let paths = Paths::resolve(&|name| (name == "HOME").then(|| home.clone()), 0);
     let nowhere = || Err(EngineError::Broken("there is none".to_owned()));
-    let daemon = Daemon::open(paths, Box::new(nowhere)).expect("opened");
+    let daemon = Daemon::open(paths, &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()), Box::new(nowhere))
+        .expect("opened");
     daemon.registry.set_ready();
     daemon
 }

@@ -199,7 +199,7 @@ async fn start_again(
     params: EnsureParams,
 ) -> Result<EnsureResult> {
     let mut work = existing(daemon, handle, identity, known).await?;
-    work.credentials = params.credentials;
+    work.environment = params.environment;
     again(&mut work);
     carry_out(&mut work, plan::start(gateway::is_used(&known.detail.labels))).await?;
     let sandbox = look(&work).await?;
@@ -301,7 +301,8 @@ pub(crate) async fn prepare(
         identity,
         settings: Some(settings),
         request,
-        credentials: params.credentials,
+        environment: params.environment,
+        for_gateway: None,
         overlays,
         workspace,
         materials: None,
@@ -345,7 +346,8 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         identity,
         settings: None,
         request: record.request,
-        credentials: None,
+        environment: None,
+        for_gateway: None,
         overlays,
         materials: None,
         place: gateway::place_of(&known.detail.labels),

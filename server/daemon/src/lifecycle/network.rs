@@ -83,6 +83,14 @@ impl Work {
         if before.was_running { self.site().restore(&self.journal.trace).await } else { Ok(()) }
     }
 
+    /// Whether the container will be behind a gateway when the operation is done.
+    pub(crate) fn will_have_gateway(&self) -> bool {
+        match &self.settings {
+            Some(settings) if self.container.is_none() => settings.resolved.network == Network::Gateway,
+            _ => self.has_network(),
+        }
+    }
+
     pub(crate) async fn start_gateway(&self) -> Result<()> {
         self.site().start().await
     }

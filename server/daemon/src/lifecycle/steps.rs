@@ -7,7 +7,7 @@ use boxwood_core::protect::Overlay;
 use boxwood_core::{identity::Identity, labels};
 use boxwood_engine::{ContainerState, ContainerSummary, Engine, EngineError, EngineInfo};
 use boxwood_protocol::config::SandboxConfig;
-use boxwood_protocol::params::Credentials;
+use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::claude_directory::ClaudeDirectory;
@@ -20,8 +20,8 @@ use crate::lifecycle::place::Place;
 use crate::lifecycle::{overlay, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
+use crate::provisioning::hold::{ForGateway, Outcome, Subject};
 use crate::records::Passing;
-use crate::seeding;
 use crate::settings::Settings;
 
 /// Seconds a sandbox has to end by itself.
@@ -38,7 +38,9 @@ pub(crate) struct Work {
     /// Absent where no container is made.
     pub(crate) settings: Option<Settings>,
     pub(crate) request: SandboxConfig,
-    pub(crate) credentials: Option<Credentials>,
+    pub(crate) environment: Option<ClientEnvironment>,
+    /// What its gateway is still to be given.
+    pub(crate) for_gateway: Option<ForGateway>,
     pub(crate) overlays: Vec<Overlay>,
     pub(crate) workspace: String,
     pub(crate) materials: Option<Materials>,
@@ -58,7 +60,7 @@ impl Work {
         match step {
             Step::Materials => self.get_materials().await,
             Step::Directories => self.make_directories(),
-            Step::Seed => self.seed(),
+            Step::Seed => self.seed().await,
             Step::Placeholders => self.make_placeholders(),
             Step::SetAside => self.set_aside().await,
             Step::Network => self.make_network().await,
@@ -122,22 +124,25 @@ impl Work {
         files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id))
     }
 
-    fn seed(&mut self) -> Result<()> {
-        let home = self.daemon.records.home(&self.identity.id);
-        let warnings = seeding::seed(
-            &self.daemon.paths,
-            &home,
-            &self.workspace,
-            self.credentials.as_ref(),
-            self.settings.as_ref().map(|settings| &settings.resolved),
-        )?;
+    async fn seed(&mut self) -> Result<()> {
+        let has_gateway = self.will_have_gateway();
+        let subject = Subject {
+            daemon: &self.daemon,
+            sandbox: &self.identity.id,
+            workspace: &self.workspace,
+            resolved: self.settings.as_ref().map(|settings| &settings.resolved),
+            has_gateway,
+        };
+        let Outcome { for_gateway, warnings } = subject.hold(self.environment.as_ref()).await?;
+        self.for_gateway = for_gateway.filter(|_| has_gateway);
         self.warnings.extend(warnings);
         let mut record = self.daemon.records.get(&self.identity.id).unwrap_or_default();
         record.project.clone_from(&self.identity.project);
         record.session.clone_from(&self.identity.session);
         record.request.clone_from(&self.request);
-        if let Some(url) = self.credentials.as_ref().and_then(|credentials| credentials.base_url.as_ref()) {
-            record.endpoint = Some(url.clone());
+        let url = self.environment.as_ref().and_then(|environment| environment.0.get("ANTHROPIC_BASE_URL"));
+        if let Some(url) = url {
+            record.endpoint = Some(url.reveal().to_owned());
         }
         if !self.journal.was_running {
             // What was decided until it stops is over, also when the machine stopped it.
@@ -310,7 +315,12 @@ impl Work {
         if self.has_network() {
             // Both at the same time: before the gateway has its policy nothing passes it.
             let (container, gateway) = tokio::join!(self.engine.start_container(id), self.start_gateway());
-            return container.map_err(|cause| Self::not_started(&cause)).and(gateway);
+            container.map_err(|cause| Self::not_started(&cause)).and(gateway)?;
+            // Nobody works in it before it is verified.
+            if let Some((injections, reach)) = self.for_gateway.take() {
+                self.daemon.egress.inject(&self.daemon, &self.identity.id, injections, reach).await?;
+            }
+            return Ok(());
         }
         self.engine.start_container(id).await.map_err(|cause| Self::not_started(&cause))
     }

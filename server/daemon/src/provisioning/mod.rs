@@ -3,6 +3,7 @@
 //! Every write is a file put in place whole, in an order in which a kill between any two of them leaves no more inside
 //! than the mode before or the mode after allows. Done again from the beginning, it ends in the same files.
 
+pub(crate) mod hold;
 pub(crate) mod sync;
 
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use boxwood_core::credentials::environment::{Material, Server};
 use boxwood_core::credentials::file::MAX_BYTES;
 use boxwood_core::credentials::provision::{Before, Injection, OwnFile, Place, Provision, Traces, provide};
 use boxwood_core::credentials::{CredentialFile, Secret};
+use boxwood_core::seed;
 use boxwood_protocol::credentials::CredentialMode;
 
 use crate::claude_directory::{ClaudeDirectory, Found};
@@ -82,13 +84,36 @@ pub(crate) fn apply(
         },
         &Place { configuration: &place.configuration, workspace: &place.workspace },
     );
-    Work { place, directory: &directory, go_on }.carry_out(&provision)?;
-    let Provision { injections, reach, mut warnings, broken, .. } = provision;
-    warnings.extend(broken.iter().map(|file| {
-        let kept = place.own.join(BROKEN).join(file.name());
-        format!("{} could not be read and was kept as {}", directory.path(file.name()).display(), kept.display())
-    }));
+    let told = Work { place, directory: &directory, go_on }.carry_out(&provision)?;
+    let Provision { injections, reach, mut warnings, .. } = provision;
+    warnings.extend(told);
     Ok(Applied { injections, reach, warnings })
+}
+
+/// Writes only what has nothing to do with a credential: onboarding done, the project trusted, full autonomy.
+pub(crate) fn seed_base(place: &Where) -> Result<Vec<String>> {
+    let directory = ClaudeDirectory::open(&place.home)?;
+    let before = Texts::read(&directory)?;
+    let mut warnings = Vec::new();
+    let claude_json = seed::claude_json(before.claude_json.as_deref(), &place.workspace);
+    for (file, seeded) in
+        [(OwnFile::ClaudeJson, claude_json), (OwnFile::Settings, seed::settings(before.settings.as_deref()))]
+    {
+        if seeded.is_replacing_broken {
+            warnings.push(keep_broken(place, &directory, file)?);
+        }
+        directory.write_if_different(file.name(), &seeded.contents)?;
+    }
+    Ok(warnings)
+}
+
+/// Copies out of the sandbox what Claude Code could not read, and says so.
+fn keep_broken(place: &Where, directory: &ClaudeDirectory, file: OwnFile) -> Result<String> {
+    let broken = place.own.join(BROKEN);
+    files::private_directory(&broken)?;
+    let kept = broken.join(file.name());
+    directory.copy_out(file.name(), &kept)?;
+    Ok(format!("{} could not be read and was kept as {}", directory.path(file.name()).display(), kept.display()))
 }
 
 fn traces(own: &Path) -> Traces {
@@ -137,7 +162,8 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn carry_out(&mut self, provision: &Provision) -> Result<()> {
+    fn carry_out(&mut self, provision: &Provision) -> Result<Vec<String>> {
+        let mut told = Vec::new();
         self.keep_traces(&provision.meanwhile)?;
         if let Some(login) = &provision.parked {
             (self.go_on)()?;
@@ -145,9 +171,7 @@ impl Work<'_> {
         }
         for file in &provision.broken {
             (self.go_on)()?;
-            let broken = self.place.own.join(BROKEN);
-            files::private_directory(&broken)?;
-            self.directory.copy_out(file.name(), &broken.join(file.name()))?;
+            told.push(keep_broken(self.place, self.directory, *file)?);
         }
         for change in &provision.changes {
             (self.go_on)()?;
@@ -156,7 +180,8 @@ impl Work<'_> {
                 None => self.directory.remove(change.file.name())?,
             }
         }
-        self.keep_traces(&provision.traces)
+        self.keep_traces(&provision.traces)?;
+        Ok(told)
     }
 
     fn keep_traces(&mut self, traces: &Traces) -> Result<()> {

@@ -64,6 +64,13 @@ impl ClientEnvironment {
     }
 }
 
+impl Clone for ClientEnvironment {
+    /// Requests are handed on whole, and their values with them.
+    fn clone(&self) -> Self {
+        Self(self.0.iter().map(|(name, value)| (name.clone(), value.duplicate())).collect())
+    }
+}
+
 impl std::fmt::Debug for ClientEnvironment {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()

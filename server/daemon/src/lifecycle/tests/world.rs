@@ -138,7 +138,12 @@ pub(crate) async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>,
         1000,
     );
     let host = engine.host();
-    let mut daemon = Daemon::open(paths, Box::new(move || Endpoint::parse(&host, "test"))).expect("opened");
+    let mut daemon = Daemon::open(
+        paths,
+        &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()),
+        Box::new(move || Endpoint::parse(&host, "test")),
+    )
+    .expect("opened");
     let program = directory.join("gateway");
     std::fs::write(&program, "a program").expect("written");
     let own = Arc::get_mut(&mut daemon).expect("nobody else has it yet");

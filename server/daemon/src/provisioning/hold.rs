@@ -1,0 +1,222 @@
+//! What a sandbox holds: decided from all that is there when it starts, put into its directory, and handed to whoever
+//! gives the gateway its part.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
+
+use boxwood_core::config::Resolved;
+use boxwood_core::credentials::environment::{Material, Server};
+use boxwood_core::credentials::provision::Injection;
+use boxwood_core::credentials::select::{Choice, Found, Wish, choose};
+use boxwood_core::credentials::{Clock, Secret};
+use boxwood_core::egress::{self, EndpointError};
+use boxwood_core::seed;
+use boxwood_protocol::config::Network;
+use boxwood_protocol::credentials::{ClientEnvironment, CredentialMode, CredentialSource};
+use serde::{Deserialize, Serialize};
+
+use super::{Where, apply};
+use crate::credentials::gather::{Gathered, Sources};
+use crate::daemon::Daemon;
+use crate::error::Result;
+use crate::lifecycle::spec::CLAUDE_CONFIG;
+use crate::{files, sys};
+
+/// The login home that is used unless another one is named.
+pub(crate) const LOGIN: &str = "default";
+/// Where requests of Claude Code go.
+const BASE_URL: &str = "ANTHROPIC_BASE_URL";
+
+/// What a person chose. That what it means was read was asked for then.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Chosen {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<CredentialSource>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) mode: Option<CredentialMode>,
+}
+
+/// What a sandbox holds, as the state directory remembers it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Held {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) source: Option<CredentialSource>,
+    pub(crate) mode: CredentialMode,
+}
+
+/// What the gateway gets: what it puts on requests, and which servers it lets through beside those.
+pub(crate) type ForGateway = (Vec<Injection>, Vec<Server>);
+
+/// Variables of Claude Code that clients gave, kept in memory for as long as the daemon runs: a sandbox that is started by
+/// a client without them has what it was started with before.
+#[derive(Default)]
+pub(crate) struct Environments(Mutex<HashMap<String, ClientEnvironment>>);
+
+impl Environments {
+    /// The variables for a sandbox; `None` when no client ever gave any.
+    pub(crate) fn of(&self, sandbox: &str, given: Option<&ClientEnvironment>) -> Option<ClientEnvironment> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match given {
+            Some(given) => {
+                all.insert(sandbox.to_owned(), given.clone());
+                Some(given.clone())
+            }
+            None => all.get(sandbox).cloned(),
+        }
+    }
+
+    /// Forgets what was given for a sandbox that is no more.
+    pub(crate) fn forget(&self, sandbox: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(sandbox);
+    }
+}
+
+/// A sandbox whose credential is in question.
+pub(crate) struct Subject<'a> {
+    pub(crate) daemon: &'a Daemon,
+    pub(crate) sandbox: &'a str,
+    /// The project inside.
+    pub(crate) workspace: &'a str,
+    /// Settings that it is made with; absent where a project's cannot be read any more.
+    pub(crate) resolved: Option<&'a Resolved>,
+    pub(crate) has_gateway: bool,
+}
+
+/// What came of it.
+pub(crate) struct Outcome {
+    /// `None` when everything stays as it is.
+    pub(crate) for_gateway: Option<ForGateway>,
+    pub(crate) warnings: Vec<String>,
+}
+
+/// What was decided, and the credential itself where one is to be handed on.
+pub(crate) struct Decided {
+    pub(crate) choice: Choice,
+    pub(crate) material: Option<Material>,
+}
+
+impl Subject<'_> {
+    /// Decides and puts it into the sandbox's directory.
+    pub(crate) async fn hold(&self, given: Option<&ClientEnvironment>) -> Result<Outcome> {
+        let before = self.daemon.records.get(self.sandbox).and_then(|record| record.held);
+        let environment = self.daemon.environments.of(self.sandbox, given);
+        if environment.is_none() && before.is_some_and(|held| held.source.is_some_and(is_of_environment)) {
+            // Whoever asks knows of no environment, and no other source was ever in question: nothing is taken away.
+            return Ok(Outcome { for_gateway: None, warnings: self.base()? });
+        }
+        let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
+        let mut gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
+        let Decided { choice, material } = decide(&mut gathered, &self.wish(), self.has_gateway).await;
+        let mode = choice.mode();
+        let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
+        self.remember(Held { source: choice.outcome.ok().map(|(source, _)| source), mode })?;
+        if let Err(refusal) = choice.outcome
+            && refusal.is_worth_saying()
+        {
+            warnings.push(format!("{}: {}", refusal.reason(), refusal.next_step()));
+        }
+        warnings.extend(choice.warnings.into_iter().chain(gathered.notes).chain(applied.warnings));
+        Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
+    }
+
+    /// Only what has nothing to do with a credential.
+    fn base(&self) -> Result<Vec<String>> {
+        super::seed_base(&self.place())
+    }
+
+    /// What the person chose: for this sandbox, in the settings, or for all.
+    fn wish(&self) -> Wish {
+        let record = self.daemon.records.get(self.sandbox).unwrap_or_default();
+        let by_settings = self
+            .resolved
+            .is_some_and(|resolved| resolved.host_login)
+            .then_some(Chosen { source: Some(CredentialSource::HostLogin), mode: Some(CredentialMode::Token) });
+        let chosen = record.chosen.or(by_settings).or_else(|| chosen_for_all(self.daemon)).unwrap_or_default();
+        Wish { source: chosen.source, mode: chosen.mode, consent: true }
+    }
+
+    fn place(&self) -> Where {
+        Where {
+            own: self.daemon.paths.sandbox(self.sandbox),
+            home: self.daemon.records.home(self.sandbox),
+            configuration: CLAUDE_CONFIG.to_owned(),
+            workspace: self.workspace.to_owned(),
+            park: self.daemon.sources.logins().join(self.sandbox),
+        }
+    }
+
+    /// The URL of the API as it is inside, and what is wrong with it.
+    fn reached(&self, mut environment: ClientEnvironment) -> (ClientEnvironment, Vec<String>) {
+        let Some(url) = environment.0.get(BASE_URL).map(Secret::reveal) else { return (environment, Vec::new()) };
+        let network = self.resolved.map(|resolved| resolved.network);
+        match (egress::endpoint(url), network) {
+            (Ok(endpoint), Some(Network::Gateway)) => {
+                environment.0.insert(BASE_URL.to_owned(), Secret::new(endpoint.url));
+                (environment, Vec::new())
+            }
+            (Ok(_), _) | (Err(EndpointError::TlsWithAddress | EndpointError::Ipv6), Some(Network::Open)) => {
+                (environment, Vec::new())
+            }
+            (Err(problem), _) => (environment, vec![format!("{BASE_URL} {problem}")]),
+        }
+    }
+
+    fn remember(&self, held: Held) -> Result<()> {
+        let mut record = self.daemon.records.get(self.sandbox).unwrap_or_default();
+        record.held = Some(held);
+        self.daemon.records.put(self.sandbox, record)
+    }
+}
+
+/// Chooses, and gets the credential; what cannot be had after all is no choice.
+pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway: bool) -> Decided {
+    loop {
+        let choice = choose(&gathered.findings, wish, has_gateway, gathered.is_ci);
+        let (Ok((source, CredentialMode::Brokered | CredentialMode::Token))) = choice.outcome else {
+            return Decided { choice, material: None };
+        };
+        let problem = match gathered.material(source).await {
+            Ok(Some(material)) => return Decided { choice, material: Some(material) },
+            Ok(None) => boxwood_core::credentials::select::Problem::Unreadable,
+            Err(problem) => problem,
+        };
+        for finding in gathered.findings.iter_mut().filter(|finding| finding.source == source) {
+            finding.found = Found::Unusable(problem);
+        }
+    }
+}
+
+/// Whether a source is there only for a client that has it in its environment.
+const fn is_of_environment(source: CredentialSource) -> bool {
+    matches!(
+        source,
+        CredentialSource::BedrockKey
+            | CredentialSource::BedrockSession
+            | CredentialSource::Vertex
+            | CredentialSource::EnvironmentToken
+            | CredentialSource::EnvironmentKey
+            | CredentialSource::EnvironmentLogin
+    )
+}
+
+/// The time.
+pub(crate) fn clock() -> Clock {
+    Clock::at(i64::try_from(sys::now_ms()).unwrap_or(i64::MAX))
+}
+
+fn file_of_all(daemon: &Daemon) -> PathBuf {
+    daemon.paths.state.join("credentials.json")
+}
+
+/// What the person chose for sandboxes for which nothing else is chosen.
+pub(crate) fn chosen_for_all(daemon: &Daemon) -> Option<Chosen> {
+    files::read_json(&file_of_all(daemon))
+}
+
+/// Remembers it.
+pub(crate) fn choose_for_all(daemon: &Daemon, chosen: Chosen) -> Result<()> {
+    files::write_json(&file_of_all(daemon), &chosen)
+}
