@@ -39,6 +39,20 @@ pub(crate) struct Record {
     /// What the person decided about its network until it stops.
     #[serde(default, skip_serializing_if = "Passing::is_empty")]
     pub(crate) egress: Passing,
+    /// Where it presents credentials; never what these are.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) credentials: Vec<CredentialServer>,
+}
+
+/// A server that a sandbox presents credentials to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct CredentialServer {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) is_tls: bool,
+    /// Whether it is the gateway that puts them on requests, not the sandbox.
+    pub(crate) is_set: bool,
 }
 
 /// Decisions about a sandbox's network that end with it, kept so that they outlive the daemon.

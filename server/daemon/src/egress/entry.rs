@@ -7,7 +7,7 @@ use std::time::Instant;
 use boxwood_core::egress::{Decided, EgressLayers};
 use boxwood_protocol::Event;
 use boxwood_protocol::egress::{EgressAsk, EgressPolicy, EgressRule};
-use boxwood_protocol::gateway::{Ask, Configure, Status};
+use boxwood_protocol::gateway::{Ask, Configure, Injection, Status};
 use boxwood_protocol::sandbox::Enforcement;
 use tokio_util::sync::CancellationToken;
 
@@ -16,7 +16,7 @@ use super::look::{Finding, Place};
 use super::remembered;
 use super::teller::Teller;
 use super::trail::Trail;
-use super::{Label, authority, layers};
+use super::{Label, authority, inject, layers};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::records::Passing;
@@ -44,6 +44,8 @@ pub(super) struct State {
     pub(super) passing: Passing,
     /// Refused for a moment, with the moment's end in milliseconds since 1970.
     pub(super) brief: Vec<(EgressRule, u64)>,
+    /// Credentials that the gateway puts on requests; `None` while this daemon was not told of any. Nowhere else than here.
+    pub(super) injections: Option<Vec<Injection>>,
     /// What files and flags said when they could last be read.
     layers: Option<EgressLayers>,
     /// The policy that is in force.
@@ -76,6 +78,7 @@ impl Entry {
         let state = State {
             passing,
             brief: Vec::new(),
+            injections: None,
             layers: None,
             policy: None,
             given: None,
@@ -123,6 +126,7 @@ impl Entry {
         state.status = before.status.clone();
         state.blocked_since = before.blocked_since;
         state.brief.clone_from(&before.brief);
+        state.injections.clone_from(&before.injections);
         state.layers.clone_from(&before.layers);
         state.finding = before.finding.clone();
     }
@@ -165,7 +169,8 @@ impl Entry {
         if self.token.is_cancelled() {
             return Err(error::internal("the conversation with the gateway has ended by now"));
         }
-        let request = daemon.records.get(&self.sandbox).map(|record| record.asked()).unwrap_or_default();
+        let record = daemon.records.get(&self.sandbox).unwrap_or_default();
+        let request = record.asked();
         let read = layers::read(&daemon.paths, &self.project, &request);
         let rules = remembered::get(&daemon.paths, &self.project).rules;
         let authority = authority::get(&daemon.paths, &self.sandbox)?;
@@ -188,13 +193,16 @@ impl Entry {
         state.brief.retain(|(_, until)| *until > now);
         let session = state.brief.iter().map(|(rule, _)| rule).chain(&state.passing.session).cloned().collect();
         let decided = Decided { remembered: rules, session, bypass_until_ms: state.passing.bypass_until_ms };
-        let policy = layers.policy(&decided).map_err(|cause| layers::invalid(&cause))?;
+        let mut policy = layers.policy(&decided).map_err(|cause| layers::invalid(&cause))?;
+        inject::add_rules(&mut policy, &record.credentials);
         let hosts = layers.hosts();
         state.layers = Some(layers);
         // Numbers go on growing from one daemon to the next.
         let revision = state.given.as_ref().map_or(0, |given| given.revision + 1).max(now);
         let trusted = daemon.certificates.added_text();
-        let next = Configure { revision, policy, authority: Some(authority), trusted, hosts };
+        let injections = state.injections.clone();
+        let guards = inject::guards(&record.credentials);
+        let next = Configure { revision, policy, authority: Some(authority), trusted, hosts, injections, guards };
         let is_known = state.is_enforced
             && state.given.as_ref().is_some_and(|given| Configure { revision, ..given.clone() } == next);
         Ok((!is_known).then_some(next))

@@ -12,6 +12,7 @@ use futures::StreamExt as _;
 use serde::Deserialize;
 use tokio::io::{AsyncWrite, AsyncWriteExt as _};
 use tokio::sync::{mpsc, oneshot};
+use zeroize::{Zeroize as _, Zeroizing};
 
 use crate::error::{self, Result};
 
@@ -103,7 +104,7 @@ pub(super) async fn converse(streams: Streams, wishes: &mut Wishes, mut hear: im
 async fn write(mut input: Pin<Box<dyn AsyncWrite + Send>>, wishes: &mut Wishes, waiting: &Waiting) -> String {
     let mut id = 0;
     // An earlier conversation may have broken off in the middle of a line.
-    let mut text = b"\n".to_vec();
+    let mut text = Zeroizing::new(b"\n".to_vec());
     loop {
         if let Err(cause) = async {
             input.write_all(&text).await?;
@@ -113,19 +114,19 @@ async fn write(mut input: Pin<Box<dyn AsyncWrite + Send>>, wishes: &mut Wishes, 
         {
             return cause.to_string();
         }
+        // There may have been credentials in it.
+        text.zeroize();
         let Some(Wish { ask, answer }) = wishes.recv().await else { return "it is no longer needed".to_owned() };
         if answer.is_closed() {
-            text.clear();
             continue;
         }
         id += 1;
-        text = match serde_json::to_vec(&Request { jsonrpc: "2.0".to_owned(), id, ask }) {
+        text = match serde_json::to_vec(&Request { jsonrpc: "2.0".to_owned(), id, ask }).map(Zeroizing::new) {
             Ok(text) if text.len() < MAX_LINE_BYTES => text,
             Ok(_) => {
                 let problem = error::internal("the policy is too large for the gateway")
                     .hint(format!("it may have {MAX_LINE_BYTES} bytes; use fewer rules"));
                 let _ = answer.send(Err(problem));
-                text = Vec::new();
                 continue;
             }
             Err(cause) => return cause.to_string(),

@@ -11,6 +11,7 @@ mod entry;
 #[cfg(test)]
 mod fake;
 mod hearing;
+mod inject;
 mod layers;
 mod link;
 mod look;

@@ -19,6 +19,7 @@ use boxwood_protocol::{ErrorCode, Event};
 use tokio::sync::broadcast::Receiver;
 
 mod changes;
+mod inject;
 
 use super::fake::{FakeGateway, decision};
 use super::look::Finding;
