@@ -16,6 +16,7 @@ export class StatusBar {
   readonly #subscriptions: { dispose(): void }[];
   readonly #tick: NodeJS.Timeout;
   #tooltip = "";
+  #loginShown = "";
 
   constructor(app: App) {
     this.#app = app;
@@ -76,6 +77,10 @@ export class StatusBar {
 
   #updateLogin(): void {
     const view = loginItem(this.#app.store.model.credentials);
+    // Figures come every second; what somebody reads is not drawn anew for them.
+    const shown = JSON.stringify(view ?? "");
+    if (shown === this.#loginShown) return;
+    this.#loginShown = shown;
     if (!view) {
       this.#login.hide();
       return;
