@@ -1,6 +1,8 @@
 // What the parts of the extension share. Made once per window, by extension.ts.
 import type * as vscode from "vscode";
+import type { Credentials } from "./credentials";
 import type { Egress } from "./egress";
+import type { LoginTerminal } from "./login";
 import type { Operations } from "./operations";
 import type { Server } from "./server";
 import type { Store } from "./store";
@@ -15,6 +17,10 @@ export interface App {
   readonly projects: Projects;
   /** Follows connections of this window's sandboxes. */
   readonly egress: Egress;
+  /** Knows how Claude's login is. */
+  readonly credentials: Credentials;
+  /** Where the person signs in. */
+  readonly login: LoginTerminal;
   /** The extension's own log and the server's standard error. */
   readonly log: vscode.LogOutputChannel;
   /** What operations print: builds above all. */

@@ -4,10 +4,13 @@ import { AlarmMessages } from "./alarm";
 import type { App } from "./app";
 import { AskMessages } from "./asks";
 import { registerCommands } from "./commands";
+import { Credentials } from "./credentials";
 import { Egress } from "./egress";
 import { EgressTree } from "./egressTree";
 import { presentError } from "./errors";
 import { baseName } from "./format";
+import { LoginTerminal } from "./login";
+import { LoginMessages } from "./loginMessages";
 import { changeUnderWay, type ChangingKind } from "./model";
 import { Operations } from "./operations";
 import { Projects } from "./projects";
@@ -50,6 +53,10 @@ export function activate(context: vscode.ExtensionContext): void {
     }),
     projects,
     egress: new Egress({ server, store, projects, channel: egressLog }),
+    credentials: new Credentials({ server, store, projects, log }),
+    login: new LoginTerminal((exitCode) => {
+      if (app) void loginEnded(app, exitCode);
+    }),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),
     sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),
@@ -73,12 +80,15 @@ export function activate(context: vscode.ExtensionContext): void {
     parts.terminals,
     parts.projects,
     parts.egress,
+    parts.credentials,
+    parts.login,
     registerCommands(parts),
     new StatusBar(parts),
     new SandboxTree(parts),
     new EgressTree(parts),
     new AskMessages(parts),
     new AlarmMessages(parts),
+    new LoginMessages(parts, context.globalState),
     tellWhenGivenUp(parts),
     closeTerminalsInTime(parts),
     vscode.workspace.onDidChangeConfiguration((event) => {
@@ -139,4 +149,18 @@ async function terminalFailed(parts: App, { sandbox, kind, exitCode }: TerminalE
   if (chosen === retry)
     await vscode.commands.executeCommand("boxwood.start", { sandboxId: sandbox.id, project: sandbox.project });
   else if (chosen === logs) await vscode.commands.executeCommand("boxwood.showLogs", { sandboxId: sandbox.id });
+}
+
+/** What came of signing in is seen in the login's status; that it failed is told, as its terminal is gone. */
+async function loginEnded(parts: App, exitCode: number | undefined): Promise<void> {
+  void parts.credentials.refresh();
+  if (exitCode === undefined || exitCode === 0) return;
+  const [again, doctor] = ["Try Again", "Run Doctor"];
+  const chosen = await vscode.window.showWarningMessage(
+    `Signing in to Claude ended with status ${exitCode}; nothing was changed.`,
+    again,
+    doctor,
+  );
+  if (chosen === again) await vscode.commands.executeCommand("boxwood.signIn");
+  else if (chosen === doctor) await vscode.commands.executeCommand("boxwood.doctor");
 }

@@ -1,5 +1,6 @@
 // What this window knows, and how each message changes it. Pure: a state and an input give the next state.
 import type {
+  CredentialsStatus,
   EngineStatus,
   Event,
   OperationSummary,
@@ -39,10 +40,15 @@ export interface Model {
   readonly stats: ReadonlyMap<string, StatsSample>;
   /** Connections, by sandbox. */
   readonly egress: EgressMap;
+  /** Claude's login, of what the window shows; absent until it was asked for. */
+  readonly credentials?: CredentialsStatus;
 }
 
 export type Input =
-  Event | EgressAnswered | { readonly type: "server"; readonly phase: ServerPhase; readonly problem?: RpcError };
+  | Event
+  | EgressAnswered
+  | { readonly type: "credentials"; readonly status: CredentialsStatus }
+  | { readonly type: "server"; readonly phase: ServerPhase; readonly problem?: RpcError };
 
 export const emptyModel: Model = {
   server: "connecting",
@@ -113,6 +119,9 @@ export function reduce(model: Model, input: Input): Model {
       const egress = reduceEgress(model.egress, input);
       return egress === model.egress || !model.sandboxes.has(input.sandboxId) ? model : { ...model, egress };
     }
+    case "credentials":
+      return { ...model, credentials: input.status };
+    case "credentialsChanged":
     case "operationOutput":
       return model;
     case "operationEnded":

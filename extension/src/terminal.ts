@@ -19,7 +19,7 @@ const icons: Readonly<Record<TerminalKind, vscode.ThemeIcon>> = {
 };
 
 /** Marks our terminals, so that they are known again after the window was reloaded. */
-const MARK = "BOXWOOD_TERMINAL";
+export const MARK = "BOXWOOD_TERMINAL";
 
 export class Terminals {
   readonly #known = new Map<vscode.Terminal, { sandbox: SandboxInfo; kind: TerminalKind }>();
@@ -89,7 +89,8 @@ export function attachArguments(sandbox: SandboxInfo, kind: TerminalKind): strin
   return ["attach", "--project", sandbox.project, ...session, ...(kind === "shell" ? ["--shell"] : [])];
 }
 
-function location(place: TerminalPlace): NonNullable<vscode.TerminalOptions["location"]> {
+/** Where a terminal opens. */
+export function location(place: TerminalPlace): NonNullable<vscode.TerminalOptions["location"]> {
   switch (place) {
     case "panel":
       return vscode.TerminalLocation.Panel;

@@ -57,7 +57,9 @@ async function load(): Promise<{ extension: Extension; milliseconds: number }> {
 function context(): ExtensionContext {
   const root = fakeVscode.Uri.file(folder);
   const extension = { id: `${manifest.publisher}.${manifest.name}`, packageJSON: manifest };
-  return { subscriptions: [], extensionPath: folder, extensionUri: root, extension } as unknown as ExtensionContext;
+  const globalState = { get: () => undefined, update: () => Promise.resolve() };
+  const given = { subscriptions: [], extensionPath: folder, extensionUri: root, extension, globalState };
+  return given as unknown as ExtensionContext;
 }
 
 describe("the bundle", () => {

@@ -2,6 +2,9 @@
 import * as vscode from "vscode";
 import type { App } from "../src/app";
 import type {
+  CredentialModeReport,
+  CredentialSourceReport,
+  CredentialsStatus,
   EgressAsk,
   EgressDecision,
   EgressReport,
@@ -14,7 +17,9 @@ import type {
   SandboxInfo,
 } from "../src/generated/protocol";
 import { methods } from "../src/generated/protocol";
+import { Credentials } from "../src/credentials";
 import { Egress } from "../src/egress";
+import { LoginTerminal } from "../src/login";
 import { Operations } from "../src/operations";
 import { Projects } from "../src/projects";
 import { ok } from "../src/result";
@@ -89,6 +94,53 @@ export function report(change: Partial<EgressReport> = {}): EgressReport {
     open: 0,
     presets: [],
     ...change,
+  };
+}
+
+export function source(change: Partial<CredentialSourceReport> = {}): CredentialSourceReport {
+  return {
+    source: "loginHome",
+    title: "login made with Boxwood",
+    usage: "chosen",
+    reason: "the first that is there",
+    ...change,
+  };
+}
+
+export function mode(change: Partial<CredentialModeReport> = {}): CredentialModeReport {
+  return { mode: "isolated", holds: "a login of its own", isDefault: true, isAvailable: true, ...change };
+}
+
+/** A login that works, of new sandboxes. */
+export function login(change: Partial<CredentialsStatus> = {}): CredentialsStatus {
+  return {
+    source: "loginHome",
+    mode: "isolated",
+    account: { email: "ada@example.com", subscription: "max" },
+    health: "ok",
+    detail: "signed in; held as 'isolated'",
+    isInConflict: false,
+    sources: [source()],
+    modes: [
+      mode(),
+      mode({ mode: "token", holds: "what requests need", isDefault: false }),
+      mode({ mode: "sync", holds: "a copy of the login", isDefault: false, explanation: "Both sides renew it." }),
+    ],
+    warnings: [],
+    ...change,
+  };
+}
+
+/** Nobody signed in yet, and no key either. */
+export function signedOut(): CredentialsStatus {
+  return {
+    health: "signedOut",
+    detail: "there is no login and no key",
+    nextStep: "sign in with 'boxwood login'",
+    isInConflict: false,
+    sources: [source({ usage: "absent", reason: "not there: a subscription" })],
+    modes: [],
+    warnings: [],
   };
 }
 
@@ -201,7 +253,8 @@ export interface Window {
 /** A window on the given answers; the first snapshot has been received. */
 export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInfo[]): Promise<Window> {
   const egress: Answers = { [methods.egressPolicyOf]: report(), [methods.egressLog]: [] };
-  const server = new FakeServer({ [methods.list]: sandboxes, ...egress, ...answers });
+  const credentials: Answers = { [methods.credentialsStatusOf]: login() };
+  const server = new FakeServer({ [methods.list]: sandboxes, ...egress, ...credentials, ...answers });
   const store = new Store();
   const log = vscode.window.createOutputChannel("Boxwood", { log: true });
   const real = new Server({
@@ -219,6 +272,8 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
     terminals: new Terminals(() => undefined),
     projects,
     egress: new Egress({ server: real, store, projects, channel: egressLog }),
+    credentials: new Credentials({ server: real, store, projects, log }),
+    login: new LoginTerminal(() => undefined),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),
     sandboxLog: vscode.window.createOutputChannel("Boxwood Sandbox Log"),

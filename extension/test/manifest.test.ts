@@ -5,10 +5,10 @@ import { describe, expect, it } from "vitest";
 import manifest from "../package.json";
 import { handlers } from "../src/commands";
 import { menuFor } from "../src/commands/menu";
-import type { SandboxConfig } from "../src/generated/protocol";
+import type { CredentialsStatus, SandboxConfig } from "../src/generated/protocol";
 import { emptyModel, reduce, type Input, type Model } from "../src/model";
 import { sandboxSettings } from "../src/settings";
-import { sandbox, snapshot } from "./harness";
+import { login, sandbox, signedOut, snapshot } from "./harness";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 const { contributes } = manifest;
@@ -74,6 +74,13 @@ describe("commands", () => {
       "boxwood.answerAllowProject": "Boxwood: Allow in Project",
       "boxwood.answerDeny": "Boxwood: Deny",
       "boxwood.answerDenyAlways": "Boxwood: Always Deny",
+      "boxwood.signIn": "Boxwood: Sign in to Claude",
+      "boxwood.signOut": "Boxwood: Sign Out",
+      "boxwood.switchCredentialMode": "Boxwood: Switch Credential Mode",
+      "boxwood.setApiKey": "Boxwood: Set API Key",
+      "boxwood.showCredentialStatus": "Boxwood: Show Credential Status",
+      "boxwood.keepHostLogin": "Boxwood: Keep This Machine's Login",
+      "boxwood.keepSandboxLogin": "Boxwood: Keep the Sandbox's Login",
     });
   });
 
@@ -105,6 +112,7 @@ describe("commands", () => {
     const after = (...inputs: Input[]): Model => inputs.reduce(reduce, emptyModel);
     const running: Input = { type: "server", phase: "running" };
     const project = "/home/ada/shop";
+    const ofLogin = (status: CredentialsStatus): Input => ({ type: "credentials", status });
     const cases: [Model, string | undefined, string][] = [
       [after({ type: "server", phase: "failed" }), project, "boxwood.restartServer"],
       [after(running), project, "boxwood.doctor"],
@@ -112,6 +120,13 @@ describe("commands", () => {
       [after(running, snapshot()), project, "boxwood.start"],
       [after(running, snapshot(sandbox())), project, "boxwood.attach"],
       [after(running, snapshot(sandbox({ state: "stopped" }))), project, "boxwood.start"],
+      [after(running, snapshot(sandbox()), ofLogin(login())), project, "boxwood.attach"],
+      [after(running, snapshot(), ofLogin(signedOut())), undefined, "boxwood.signIn"],
+      [after(running, snapshot(), ofLogin(login({ health: "expiring" }))), project, "boxwood.signIn"],
+      [after(running, snapshot(), ofLogin(login({ health: "expired" }))), project, "boxwood.signIn"],
+      [after(running, snapshot(), ofLogin(login({ health: "unreadable" }))), project, "boxwood.showCredentialStatus"],
+      [after(running, snapshot(), ofLogin(login({ health: "attention" }))), project, "boxwood.showCredentialStatus"],
+      [after(running, snapshot(), ofLogin(login({ isInConflict: true }))), project, "boxwood.keepHostLogin"],
     ];
     for (const [model, at, first] of cases) {
       const offered = menuFor(model, at).map(({ command }) => command);

@@ -7,6 +7,8 @@ import { failed, type Result } from "../result";
 import { parseError } from "../wire";
 import { attach, openShell } from "./attach";
 import { cleanUp } from "./cleanUp";
+import { switchCredentialMode } from "./credentialMode";
+import { keeping, setApiKey, showCredentialStatus, signIn, signOut } from "./credentials";
 import { doctor } from "./doctor";
 import {
   allowHost,
@@ -55,6 +57,13 @@ export const handlers = {
   "boxwood.answerAllowProject": answering("allowProject"),
   "boxwood.answerDeny": answering("deny"),
   "boxwood.answerDenyAlways": answering("denyAlways"),
+  "boxwood.signIn": signIn,
+  "boxwood.signOut": signOut,
+  "boxwood.switchCredentialMode": switchCredentialMode,
+  "boxwood.setApiKey": setApiKey,
+  "boxwood.showCredentialStatus": showCredentialStatus,
+  "boxwood.keepHostLogin": keeping("host"),
+  "boxwood.keepSandboxLogin": keeping("sandbox"),
 } satisfies Record<`boxwood.${string}`, Handler>;
 
 export type CommandId = keyof typeof handlers;

@@ -4,6 +4,7 @@ import type { App } from "../app";
 import { baseName } from "../format";
 import { isRunning, primarySandbox, type Model } from "../model";
 import { done, cancelled, type Result } from "../result";
+import { loginState } from "../view/credentials";
 import { statusView } from "../view/status";
 
 export interface MenuEntry {
@@ -33,12 +34,38 @@ const settings = entry("$(gear) Open Settings", "workbench.action.openSettings",
 const all = entry("$(list-tree) All Sandboxes", "boxwood.sandboxes.focus", []);
 const folder = entry("$(folder-opened) Open Folder", "vscode.openFolder", []);
 const template = entry("$(file-add) Insert Devcontainer Template", "boxwood.insertTemplate");
+const login = entry("$(account) Claude's Login", "boxwood.showCredentialStatus");
+const signIn = entry("$(account) Sign in to Claude", "boxwood.signIn");
+const keepHost = entry("$(vm) Keep This Machine's Login", "boxwood.keepHostLogin");
+const keepSandbox = entry("$(vm-active) Keep the Sandbox's Login", "boxwood.keepSandboxLogin");
 
 /** The best thing to do comes first. */
 export function menuFor(model: Model, project: string | undefined): MenuEntry[] {
-  if (model.server !== "running") return [server, settings];
-  if (model.engine?.isAvailable !== true) return [doctor, server, settings];
-  const general = [all, doctor, settings];
+  if (model.server !== "running") return [server, signIn, settings];
+  if (model.engine?.isAvailable !== true) return [doctor, server, login, settings];
+  return [...forLogin(model), ...forSandbox(model, project)];
+}
+
+/** What helps a login that is not as it should be: whoever clicks on it finds it on top. */
+function forLogin({ credentials }: Model): MenuEntry[] {
+  if (!credentials) return [];
+  switch (loginState(credentials)) {
+    case "signedOut":
+    case "expired":
+    case "expiring":
+      return [signIn];
+    case "conflict":
+      return [keepHost, keepSandbox];
+    case "attention":
+    case "unreadable":
+      return [login];
+    case "ok":
+      return [];
+  }
+}
+
+function forSandbox(model: Model, project: string | undefined): MenuEntry[] {
+  const general = [all, login, doctor, settings];
   if (project === undefined) return [folder, ...general];
   const sandbox = primarySandbox(model, project);
   if (!sandbox) return [start, template, ...general];

@@ -1821,7 +1821,11 @@ sandboxId: string,
 /**
  * Id of the question.
  */
-askId: string, } | { "type": "operationStarted", 
+askId: string, } | { "type": "credentialsChanged", 
+/**
+ * The sandbox whose credentials they are; left out when it may be every sandbox's.
+ */
+sandboxId?: string, } | { "type": "operationStarted", 
 /**
  * The operation.
  */

@@ -3,6 +3,7 @@ import type { Health, SandboxInfo, SandboxState } from "../generated/protocol";
 import { baseName, bytes, escapeMarkdown, sentence } from "../format";
 import { changeUnderWay, primarySandbox, sandboxesOf, type ChangingKind, type Model } from "../model";
 import { unreachable } from "../result";
+import { loginLine } from "./credentials";
 import { networkNotes, networkRows, networkSuffix } from "./network";
 
 export type Severity = "none" | "warning" | "error";
@@ -46,7 +47,7 @@ export function statusView(
       face.words === startText
         ? "Boxwood: no sandbox, start one"
         : `Boxwood sandbox${isAbout ? ` of ${folder}` : ""}, ${words}`,
-    tooltip: tooltip(model, project, words, nowMs),
+    tooltip: [tooltip(model, project, words, nowMs), ...loginLine(model.credentials)].join("\n\n"),
   };
 }
 

@@ -116,3 +116,22 @@ export enum ViewColumn {
   Beside = -2,
 }
 export const QuickInputButtons = { Back: { iconPath: new ThemeIcon("arrow-left") } };
+
+export class StatusBarItem {
+  text = "";
+  isShown = false;
+  tooltip?: MarkdownString;
+  backgroundColor?: ThemeColor;
+  accessibilityInformation?: { label: string };
+  command?: string;
+  constructor(readonly id: string) {}
+  show(): void {
+    this.isShown = true;
+  }
+  hide(): void {
+    this.isShown = false;
+  }
+  dispose(): void {
+    this.isShown = false;
+  }
+}

@@ -1,15 +1,7 @@
 // A stand-in for the editor with the behaviour that the extension relies on: what it shows is kept for a test to read,
 // what it asks is answered by what a test has prepared. Named and shaped like the real module.
 import path from "node:path";
-import {
-  CancellationTokenSource,
-  Disposable,
-  EventEmitter,
-  TerminalExitReason,
-  Uri,
-  type MarkdownString,
-  type ThemeColor,
-} from "./types";
+import { CancellationTokenSource, Disposable, EventEmitter, StatusBarItem, TerminalExitReason, Uri } from "./types";
 
 export * from "./types";
 
@@ -34,6 +26,8 @@ export const fake = {
   /** What stands in the status bar for a moment. */
   words: [] as string[],
   progress: [] as { title: string; reports: { message?: string; increment?: number }[]; cancel: () => void }[],
+  /** Options of every input box. */
+  inputs: [] as { title?: string; prompt?: string; password?: boolean }[],
   picks: [] as { title: string | undefined; items: { label: string; description?: string; detail?: string }[] }[],
   settings: new Map<string, { globalValue?: unknown; workspaceValue?: unknown }>(),
   /** Leaves messages without a button to press standing, until a test answers them. */
@@ -48,6 +42,7 @@ export const fake = {
     for (const list of [fake.messages, fake.executed, fake.opened, fake.terminals, fake.statusItems]) list.length = 0;
     fake.progress.length = 0;
     fake.picks.length = 0;
+    fake.inputs.length = 0;
     fake.choose.length = 0;
     fake.channels.clear();
     fake.views.clear();
@@ -111,17 +106,6 @@ export interface TreeView {
   onDidChangeVisibility: EventEmitter<{ visible: boolean }>["event"];
   badge?: { value: number; tooltip: string } | undefined;
   show?: (visible: boolean) => void;
-  dispose(): void;
-}
-
-interface StatusBarItem {
-  id: string;
-  text: string;
-  tooltip?: MarkdownString;
-  backgroundColor?: ThemeColor;
-  accessibilityInformation?: { label: string };
-  command?: string;
-  show(): void;
   dispose(): void;
 }
 
@@ -247,7 +231,7 @@ export const window = {
     return Promise.resolve();
   },
   createStatusBarItem: (id: string): StatusBarItem => {
-    const item: StatusBarItem = { id, text: "", show: () => undefined, dispose: () => undefined };
+    const item = new StatusBarItem(id);
     fake.statusItems.push(item);
     return item;
   },
@@ -260,13 +244,14 @@ export const window = {
     fake.views.set(id, Object.assign(view, { show, badge: undefined }));
     return fake.views.get(id) ?? view;
   },
-  showInputBox: ({
-    title,
-    validateInput,
-  }: {
+  showInputBox: (options: {
     title?: string;
+    prompt?: string;
+    password?: boolean;
     validateInput?: (text: string) => string | undefined;
   }) => {
+    const { title, validateInput } = options;
+    fake.inputs.push(options);
     fake.picks.push({ title, items: [] });
     const typed = fake.choose.shift();
     if (typeof typed !== "string") return Promise.resolve(undefined);

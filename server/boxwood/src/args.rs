@@ -104,6 +104,9 @@ pub(crate) enum Verb {
     /// Look after what sandboxes may reach: policy, decisions, questions.
     #[command(subcommand)]
     Egress(EgressVerb),
+    /// Look after Claude's credentials: whose, from where, and what sandboxes hold.
+    #[command(subcommand)]
+    Credentials(CredentialsVerb),
     /// Examine engine, permissions, image, disk and versions.
     Doctor,
     /// Look after the background process that owns the sandboxes' state.
@@ -368,8 +371,10 @@ pub(crate) enum DaemonVerb {
     },
 }
 
+mod credentials;
 mod egress;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;

@@ -5,6 +5,7 @@ mod consent;
 mod context;
 mod interrupt;
 mod output;
+mod secret;
 mod session;
 mod settings;
 mod verbs;

@@ -76,6 +76,14 @@ pub enum Event {
         /// Id of the question.
         ask_id: String,
     },
+    /// Something about Claude's credentials is no longer as it was: whoever shows them asks for their status anew. How
+    /// they are depends on who asks, whose environment may hold some, so it is not told here.
+    CredentialsChanged {
+        /// The sandbox whose credentials they are; left out when it may be every sandbox's.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[ts(optional)]
+        sandbox_id: Option<String>,
+    },
     /// An operation began.
     OperationStarted {
         /// The operation.

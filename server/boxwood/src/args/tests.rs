@@ -63,6 +63,15 @@ fn every_line_of_a_verb_is_taken_with_the_shared_flags() {
         "egress ask -f",
         "egress bypass 10m",
         "egress bypass off shop",
+        "credentials status --sandbox shop",
+        "credentials status --new",
+        "credentials set api-key --base-url https://api.example/v1",
+        "credentials set setup-token",
+        "credentials sign-out storedKey",
+        "credentials sign-out",
+        "credentials mode token --source hostLogin --sandbox shop --yes",
+        "credentials mode brokered --new",
+        "credentials resolve --keep sandbox",
         "start --network gateway --allow a.example --allow b.example:22 --deny c.example --preset npm",
     ];
     for line in lines {
@@ -93,6 +102,14 @@ fn what_makes_no_sense_is_refused() {
     check("inspect --config shop", ErrorKind::ArgumentConflict);
     check("daemon --ready-fd 7", ErrorKind::ValueValidation);
     check("daemon --ready-fd 1 stop", ErrorKind::ArgumentConflict);
+    check("credentials set api-key a-value", ErrorKind::UnknownArgument);
+    check("credentials set a-value", ErrorKind::ValueValidation);
+    check("credentials set api-key --base-url http://user:word@a", ErrorKind::ValueValidation);
+    check("credentials mode half", ErrorKind::ValueValidation);
+    check("credentials mode", ErrorKind::MissingRequiredArgument);
+    check("credentials mode token --new --sandbox shop", ErrorKind::ArgumentConflict);
+    check("credentials sign-out nowhere", ErrorKind::ValueValidation);
+    check("credentials resolve", ErrorKind::MissingRequiredArgument);
     check("nonsense", ErrorKind::InvalidSubcommand);
 }
 

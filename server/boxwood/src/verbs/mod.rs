@@ -1,5 +1,6 @@
 //! One file per group of verbs. A verb gives the exit status of the process, or an error that has its own.
 
+pub(crate) mod credentials;
 pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod egress;
@@ -42,6 +43,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::Image(verb) => image::image(verb, context).await,
         Verb::Template(verb) => template::template(verb, context).await,
         Verb::Egress(verb) => egress::egress(verb, context).await,
+        Verb::Credentials(verb) => credentials::credentials(verb, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,
         Verb::Completions { shell } => completions(shell, context),

@@ -19,6 +19,8 @@ pub(crate) struct Terminal {
     keys: File,
     shown: Receiver<Vec<u8>>,
     screen: Vec<u8>,
+    /// Everything that was shown, also what was waited for.
+    all: Vec<u8>,
     line: OwnedFd,
     child: Child,
 }
@@ -44,7 +46,7 @@ impl Terminal {
             }
         });
         let child = command.spawn().expect("it runs");
-        let terminal = Self { keys, shown, screen: Vec::new(), line: line.into(), child };
+        let terminal = Self { keys, shown, screen: Vec::new(), all: Vec::new(), line: line.into(), child };
         terminal.resize(100, 30);
         terminal
     }
@@ -79,10 +81,19 @@ impl Terminal {
                 return;
             }
             match self.shown.recv_timeout(until.saturating_duration_since(Instant::now())) {
-                Ok(piece) => self.screen.extend(piece),
+                Ok(piece) => {
+                    self.all.extend(&piece);
+                    self.screen.extend(piece);
+                }
                 Err(_) => panic!("{text:?} is not shown, but {:?}", String::from_utf8_lossy(&self.screen)),
             }
         }
+    }
+
+    /// Everything that was shown until now.
+    pub(crate) fn shown(&mut self) -> String {
+        self.all.extend(self.shown.try_iter().flatten());
+        String::from_utf8_lossy(&self.all).into_owned()
     }
 
     /// Waits until the program ends.

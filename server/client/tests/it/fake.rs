@@ -1,5 +1,6 @@
 //! A daemon that speaks the real protocol on a real socket and does nothing: what it answers is the test's choice.
 
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -51,6 +52,10 @@ struct State {
     subscriptions: watch::Sender<Vec<Value>>,
     /// What `attach` answers with.
     target: Mutex<Value>,
+    /// What methods answer with, in turn and then always the last: a result, an operation's end, or an error.
+    answers: Mutex<BTreeMap<String, VecDeque<Result<Value, RpcError>>>>,
+    /// How the last operation of these ended, for whoever waits for it.
+    ended: Mutex<Option<Value>>,
     stop: CancellationToken,
     cancel: CancellationToken,
 }
@@ -80,6 +85,8 @@ impl FakeDaemon {
             events: broadcast::Sender::new(64),
             subscriptions: watch::Sender::new(Vec::new()),
             target: Mutex::default(),
+            answers: Mutex::default(),
+            ended: Mutex::default(),
             stop: CancellationToken::new(),
             cancel: CancellationToken::new(),
         });
@@ -140,6 +147,16 @@ impl FakeDaemon {
         *self.state.target.lock().expect("target") = target;
     }
 
+    /// Says what a method about credentials is to answer with, or its operation to end with, in turn.
+    pub(crate) fn answer(&self, method: &str, answers: impl IntoIterator<Item = Result<Value, RpcError>>) {
+        self.state.answers.lock().expect("answers").insert(method.to_owned(), answers.into_iter().collect());
+    }
+
+    /// Parameters of every call of `method` so far.
+    pub(crate) fn params_of(&self, method: &str) -> Vec<Value> {
+        self.calls().into_iter().filter(|(name, _)| name == method).map(|(_, params)| params).collect()
+    }
+
     /// Sends an event to every subscriber.
     pub(crate) fn send(&self, event: Value) {
         let _ = self.state.events.send(event);
@@ -164,6 +181,24 @@ fn end(outcome: &str, rest: &Value) -> Value {
         json!({ "operationId": OPERATION, "kind": "ensure", "outcome": outcome, "durationMs": 1, "leftOver": [] });
     end.as_object_mut().expect("object").extend(rest.as_object().expect("object").clone());
     end
+}
+
+impl State {
+    /// What a test has prepared for `method`; without that it is not there.
+    fn prepared(&self, method: &str) -> Result<Value, RpcError> {
+        let mut answers = self.answers.lock().expect("answers");
+        let prepared = answers.get_mut(method);
+        let next = prepared.and_then(|list| if list.len() > 1 { list.pop_front() } else { list.front().cloned() });
+        next.unwrap_or_else(|| Err(RpcError::new(ErrorCode::UnknownMethod, method)))
+    }
+
+    /// Begins an operation that ends as was prepared, and has ended when the answer comes.
+    fn operate(&self, method: &str) -> Result<Value, RpcError> {
+        let end = end("ok", &json!({ "result": self.prepared(method)? }));
+        *self.ended.lock().expect("end") = Some(end.clone());
+        let _ = self.events.send(json!({ "type": "operationEnded", "end": end }));
+        Ok(json!({ "operationId": OPERATION }))
+    }
 }
 
 /// How the operation goes is said by the project's name.
@@ -226,8 +261,17 @@ fn module(state: &Arc<State>) -> RpcModule<Arc<State>> {
         let _ = state.events.send(json!({ "type": "operationEnded", "end": end("cancelled", &json!({})) }));
         Ok(json!({ "wasRunning": true }))
     });
+    on("boxwood/sandbox/inspect", |state, _| state.prepared("boxwood/sandbox/inspect"));
+    on("boxwood/credentials/status", |state, _| state.prepared("boxwood/credentials/status"));
+    on("boxwood/credentials/set", |state, _| state.operate("boxwood/credentials/set"));
+    on("boxwood/credentials/signOut", |state, _| state.operate("boxwood/credentials/signOut"));
+    on("boxwood/credentials/setMode", |state, _| state.operate("boxwood/credentials/setMode"));
+    on("boxwood/credentials/resolve", |state, _| state.operate("boxwood/credentials/resolve"));
     // These two answer late or never.
     let waited = module.register_async_method("boxwood/operation/wait", |_, state, _| async move {
+        if let Some(end) = state.ended.lock().expect("end").clone() {
+            return end;
+        }
         let project = state
             .calls
             .lock()
