@@ -29,6 +29,7 @@ use crate::known::Known;
 use crate::listen::Listener;
 use crate::materials::image;
 use crate::operations::Subject;
+use crate::provisioning::requests as credentials;
 use crate::prune::Extent;
 use crate::{doctor, inside, lifecycle, lifecycle::ensure, project, prune, settings, sys, templates};
 
@@ -187,6 +188,11 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
         daemon.egress.reconsider(&daemon, &project).await?;
         Ok(report)
     })?;
+    on_async::<c::CredentialsStatusOf, _>(m, credentials::status)?;
+    on::<c::SetCredential>(m, |daemon, params| Ok(credentials::set(daemon, params)))?;
+    on::<c::SignOut>(m, |daemon, params| Ok(credentials::sign_out(daemon, &params)))?;
+    on::<c::SetCredentialMode>(m, credentials::set_mode)?;
+    on::<c::ResolveCredentials>(m, credentials::resolve)?;
     on_async::<c::EgressPolicyOf, _>(m, egress::policy)?;
     on_async::<c::EgressTest, _>(m, egress::test)?;
     on_async::<c::EgressDecide, _>(m, egress::decide)?;

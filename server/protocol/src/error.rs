@@ -154,6 +154,15 @@ codes! {
     EgressLeak = -33902, "egress.leak", exit 70, Some("this engine does not keep the sandbox's network apart; run 'boxwood doctor', or give up enforcement with --network open"), [RunDoctor, ShowLogs];
     /// Nothing was decided for this host, or no connection to it waits.
     EgressNothing = -33903, "egress.nothing", exit 66, Some("'boxwood egress policy' shows what is in force, 'boxwood egress ask' what waits"), [];
+
+    /// A choice about a credential has a consequence that the person is to read first; the hint is the explanation.
+    CredentialConsent = -34001, "credentials.consent", exit 77, None, [];
+    /// A credential cannot be used as it was asked for, or is not there.
+    CredentialUnusable = -34002, "credentials.unusable", exit 69, Some("'boxwood credentials status' shows every source and what is wrong with it"), [RunDoctor];
+    /// The keyring, or the file in its place, does not keep or give back a credential.
+    CredentialStore = -34003, "credentials.store", exit 69, Some("unlock the keyring and try again"), [Retry, RunDoctor];
+    /// Claude Code holds its own locks of a login for too long.
+    CredentialLocked = -34004, "credentials.locked", exit 75, Some("another Claude Code is writing its login; try again in a moment"), [Retry];
 }
 
 /// An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.

@@ -22,7 +22,7 @@ use crate::settings::{self, Settings};
 use crate::{project, repair};
 
 /// Starts an operation on one sandbox. A second request of the same kind joins the first; one of another kind waits for its turn.
-fn on_sandbox<T, F, W>(
+pub(crate) fn on_sandbox<T, F, W>(
     daemon: &Arc<Daemon>,
     kind: &'static str,
     identity: &Identity,
@@ -130,7 +130,7 @@ pub(crate) fn identify(daemon: &Daemon, path: &str, session: Option<&str>) -> Re
         .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))
 }
 
-fn identity_of(known: &Known) -> Identity {
+pub(crate) fn identity_of(known: &Known) -> Identity {
     Identity { project: known.info.project.clone(), session: known.info.session.clone(), id: known.info.id.clone() }
 }
 

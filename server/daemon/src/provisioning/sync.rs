@@ -16,6 +16,9 @@ use crate::claude_directory::ClaudeDirectory;
 use crate::error::Result;
 use crate::files;
 
+/// What is remembered of both sides, in the sandbox's own directory on the host.
+pub(crate) const RECORD: &str = "sync.json";
+
 /// Where a credential file is, whatever keeps it.
 pub(crate) trait Holder {
     /// Its bytes; `None` when there is none.
@@ -129,7 +132,7 @@ impl Pair<'_> {
     }
 
     fn file(&self) -> PathBuf {
-        self.own.join("sync.json")
+        self.own.join(RECORD)
     }
 
     /// Where what stood on a side is kept when another login takes its place.

@@ -1,0 +1,330 @@
+//! Answers to requests about credentials. Nothing here answers with a value.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxwood_core::credentials::select::{Refusal, Wish};
+use boxwood_core::credentials::status::{self, Known as Login};
+use boxwood_core::credentials::stored::Stored;
+use boxwood_core::credentials::sync::{Conflict, Decision};
+use boxwood_core::credentials::{CredentialFile, source};
+use boxwood_protocol::credentials::{
+    ClientEnvironment, CredentialMode, CredentialSource, CredentialsParams, CredentialsResolveParams,
+    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus,
+};
+use boxwood_protocol::operation::OperationStarted;
+use boxwood_protocol::params::SandboxRef;
+use boxwood_protocol::sandbox::SandboxState;
+use boxwood_protocol::{ErrorCode, Event, RpcError};
+
+use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide};
+use super::sync::Pair;
+use crate::claude_directory::ClaudeDirectory;
+use crate::credentials::host::{CREDENTIALS, Login as Read};
+use crate::credentials::locks::{self, Purpose};
+use crate::credentials::store::Entry;
+use crate::daemon::Daemon;
+use crate::error::Result;
+use crate::lifecycle::ensure::{identity_of, on_sandbox};
+use crate::lifecycle::gateway;
+use crate::operations::Subject as About;
+use crate::registry::Known;
+use crate::{files, settings};
+
+/// How long Claude Code's own locks are waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// How the credentials of a sandbox are, or those that a new one would get.
+pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Result<CredentialsStatus> {
+    daemon.registry.ready().await;
+    let known = params.target.as_ref().map(|target| daemon.resolve(target)).transpose()?;
+    of(&daemon, known.as_ref(), params.environment.as_ref()).await
+}
+
+async fn of(
+    daemon: &Arc<Daemon>,
+    known: Option<&Known>,
+    environment: Option<&ClientEnvironment>,
+) -> Result<CredentialsStatus> {
+    let sandbox = known.map(|known| known.info.id.as_str());
+    // What a sandbox was started with counts for it, and not what another terminal has.
+    let remembered = sandbox.and_then(|sandbox| daemon.environments.of(sandbox, None));
+    let environment = remembered.or_else(|| environment.cloned()).unwrap_or_default();
+    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
+    let record = sandbox.and_then(|sandbox| daemon.records.get(sandbox));
+    let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
+    let chosen = chosen.unwrap_or_default();
+    let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
+    // Nothing is run and nobody is asked for the sake of looking.
+    let choice = boxwood_core::credentials::select::choose(&gathered.findings, &wish, has_gateway, gathered.is_ci);
+    let own = known.and_then(|known| own_login(daemon, &known.info.id));
+    let in_use = choice.outcome.ok();
+    let read = match in_use {
+        Some((_, CredentialMode::Isolated | CredentialMode::Sync)) | None => {
+            own.as_ref().or(gathered.login_home.as_ref())
+        }
+        Some((CredentialSource::LoginHome, _)) => gathered.login_home.as_ref(),
+        Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
+        Some(_) => None,
+    };
+    let known_login = Login {
+        sandbox,
+        login: read.map(|read| &read.file),
+        email: read.and_then(|read| read.account.email.as_deref()),
+        stored_at_ms: gathered.stored_at_ms,
+        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), gathered.host_login.as_ref()),
+        ..Login::default()
+    };
+    let mut told = status::status(&choice, &known_login, &clock());
+    let held = record.and_then(|record| record.held);
+    let is_other =
+        held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
+    if is_other {
+        told.warnings.push("this takes effect when the sandbox is started again: 'boxwood restart'".to_owned());
+    }
+    told.warnings.append(&mut gathered.notes);
+    Ok(told)
+}
+
+/// The login that is in a sandbox.
+fn own_login(daemon: &Daemon, sandbox: &str) -> Option<Read> {
+    let directory = ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?;
+    let most = boxwood_core::credentials::file::MAX_BYTES as u64 + 1;
+    let file = CredentialFile::parse(&directory.head(CREDENTIALS, most).ok()??).ok()?;
+    let account = match directory.read(".claude.json") {
+        Ok(crate::claude_directory::Found::Text(text)) => boxwood_core::credentials::host::HostAccount::read(&text),
+        _ => boxwood_core::credentials::host::HostAccount::default(),
+    };
+    Some(Read { file, account, place: directory.path(CREDENTIALS).display().to_string() })
+}
+
+/// What keeps both sides of a login that is kept the same from being so.
+fn conflict(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    in_use: Option<(CredentialSource, CredentialMode)>,
+    own: Option<&CredentialFile>,
+    host: Option<&Read>,
+) -> Option<Conflict> {
+    let sandbox = sandbox.filter(|_| in_use.is_some_and(|(_, mode)| mode == CredentialMode::Sync))?;
+    let record = files::read(&daemon.paths.sandbox(sandbox).join(super::sync::RECORD)).ok()??;
+    let record = boxwood_core::credentials::sync::Record::parse(&record);
+    let own = own.map_or_else(|| CredentialFile::default().view(), CredentialFile::view);
+    let host = host.map_or_else(|| CredentialFile::default().view(), Read::view);
+    match boxwood_core::credentials::sync::decide(Some(&host), Some(&own), &record, &clock()) {
+        Decision::Conflict(conflict) => Some(conflict),
+        Decision::Keep(_) | Decision::Copy { .. } => None,
+    }
+}
+
+/// Keeps a key or a token, and gives it to the sandboxes that have theirs from there.
+pub(crate) fn set(daemon: &Arc<Daemon>, params: CredentialsSetParams) -> OperationStarted {
+    let daemon_ = Arc::clone(daemon);
+    daemon.operations.start("setCredential", About::default(), move |_| async move {
+        let CredentialsSetParams { kind, value, base_url } = params;
+        let stored = Stored::new(kind, value, base_url, clock().now_ms)
+            .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
+        let kept = daemon_.sources.kept();
+        kept.ask_again();
+        let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(store)?;
+        let mut warnings: Vec<String> = kept.warning(place).into_iter().collect();
+        warnings.extend(again_everywhere(&daemon_, stored.source()).await);
+        let mut told = of(&daemon_, None, None).await?;
+        told.warnings.splice(0..0, warnings);
+        Ok(told)
+    })
+}
+
+/// Forgets a credential, here and in every sandbox that has it from here.
+pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) -> OperationStarted {
+    let (daemon_, source) = (Arc::clone(daemon), params.source);
+    daemon.operations.start("signOut", About::default(), move |_| async move {
+        match source {
+            CredentialSource::StoredKey => daemon_.sources.kept().delete(Entry::ApiKey).await.map_err(store)?,
+            CredentialSource::StoredLogin => daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(store)?,
+            CredentialSource::LoginHome => forget_login(&daemon_).await?,
+            CredentialSource::HostLogin => {}
+            CredentialSource::KeyHelper => {
+                return Err(RpcError::new(ErrorCode::CredentialUnusable, "your apiKeyHelper is not Boxwood's to end")
+                    .hint("take 'apiKeyHelper' out of your Claude Code settings"));
+            }
+            other => {
+                let title = source::of(other).map_or("it", |entry| entry.title);
+                return Err(RpcError::new(ErrorCode::CredentialUnusable, format!("{title} is not Boxwood's to end"))
+                    .hint("unset its variables where you start sandboxes, and start them again"));
+            }
+        }
+        forget_choice(&daemon_, source)?;
+        let warnings = again_everywhere(&daemon_, source).await;
+        let mut told = of(&daemon_, None, None).await?;
+        told.warnings.splice(0..0, warnings);
+        Ok(told)
+    })
+}
+
+/// Takes the login out of the login home. What else stands there stays.
+async fn forget_login(daemon: &Daemon) -> Result<()> {
+    let home = daemon.sources.logins().join(LOGIN);
+    if !home.is_dir() {
+        return Ok(());
+    }
+    let storage = home.join(".claude");
+    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
+}
+
+/// Nobody chooses any more what was ended.
+fn forget_choice(daemon: &Daemon, source: CredentialSource) -> Result<()> {
+    if hold::chosen_for_all(daemon).is_some_and(|chosen| chosen.source == Some(source)) {
+        hold::choose_for_all(daemon, Chosen::default())?;
+    }
+    for info in daemon.registry.list() {
+        if let Some(mut record) = daemon.records.get(&info.id)
+            && record.chosen.is_some_and(|chosen| chosen.source == Some(source))
+        {
+            record.chosen = None;
+            daemon.records.put(&info.id, record)?;
+        }
+    }
+    Ok(())
+}
+
+/// Has every sandbox that holds something from a source hold what there is now. Those where that fails are named.
+async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
+    daemon.registry.ready().await;
+    let mut warnings = Vec::new();
+    for info in daemon.registry.list() {
+        let Some(known) = daemon.registry.get(&info.id) else { continue };
+        // One that holds nothing gets what is there now.
+        let held = daemon.records.get(&info.id).and_then(|record| record.held);
+        if held.is_some_and(|held| held.source.is_some_and(|held| held != source)) {
+            continue;
+        }
+        let turn = daemon.turn(&info.id);
+        let _turn = turn.lock_owned().await;
+        if let Err(problem) = again(daemon, &known, None).await {
+            warnings.push(format!("{}: {problem}", info.id));
+        }
+    }
+    daemon.hub.tell(Event::CredentialsChanged { sandbox_id: None });
+    warnings
+}
+
+/// Has a sandbox hold what it would hold if it were started now.
+async fn again(daemon: &Arc<Daemon>, known: &Known, environment: Option<&ClientEnvironment>) -> Result<Vec<String>> {
+    let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
+    let settings = settings::load(&daemon.paths, &known.info.project, &made_with).ok();
+    let has_gateway = gateway::is_used(&known.detail.labels);
+    let workspace = known.detail.labels.get(boxwood_core::labels::WORKSPACE).map_or("", String::as_str);
+    let subject = Subject {
+        daemon,
+        sandbox: &known.info.id,
+        workspace,
+        resolved: settings.as_ref().map(|settings| &settings.resolved),
+        has_gateway,
+    };
+    let outcome = subject.hold(environment).await?;
+    let is_running = known.info.state == SandboxState::Running;
+    if let Some((injections, reach)) = outcome.for_gateway.filter(|_| is_running && has_gateway) {
+        daemon.egress.inject(daemon, &known.info.id, injections, reach).await?;
+    }
+    Ok(outcome.warnings)
+}
+
+/// Chooses where a sandbox's credential comes from and how it is held.
+pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -> Result<OperationStarted> {
+    let Some(target) = &params.target else {
+        let daemon_ = Arc::clone(daemon);
+        return Ok(daemon.operations.start("setCredentialMode", About::default(), move |_| async move {
+            check(&daemon_, &params, true).await?;
+            hold::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
+            daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: None });
+            of(&daemon_, None, params.environment.as_ref()).await
+        }));
+    };
+    let identity = identity_of(&daemon.resolve(target)?);
+    let daemon_ = Arc::clone(daemon);
+    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |_| async move {
+        let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
+        check(&daemon_, &params, gateway::is_used(&known.detail.labels)).await?;
+        let mut record = daemon_.records.get(&identity.id).unwrap_or_default();
+        record.chosen = Some(Chosen { source: params.source, mode: params.mode });
+        daemon_.records.put(&identity.id, record)?;
+        let warnings = again(&daemon_, &known, params.environment.as_ref()).await?;
+        daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
+        let mut told = of(&daemon_, Some(&known), params.environment.as_ref()).await?;
+        told.warnings.extend(warnings);
+        Ok(told)
+    }))
+}
+
+/// Refuses what cannot be had, or what the person has not read about, before anything changes.
+async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: bool) -> Result<()> {
+    let environment = params.environment.clone().unwrap_or_default();
+    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let wish = Wish { source: params.source, mode: params.mode, consent: params.consent };
+    let Decided { choice, .. } = decide(&mut gathered, &wish, has_gateway).await;
+    match choice.outcome {
+        Ok(_) | Err(Refusal::Nothing { .. }) => Ok(()),
+        Err(refusal @ Refusal::NeedsConsent(..)) => {
+            Err(RpcError::new(ErrorCode::CredentialConsent, refusal.reason()).hint(refusal.next_step()))
+        }
+        Err(refusal) => Err(RpcError::new(ErrorCode::CredentialUnusable, refusal.reason()).hint(refusal.next_step())),
+    }
+}
+
+/// Keeps one of two logins where it could not be told which is the newer.
+pub(crate) fn resolve(daemon: &Arc<Daemon>, params: CredentialsResolveParams) -> Result<OperationStarted> {
+    let identity = identity_of(&daemon.resolve(&params.target)?);
+    let daemon_ = Arc::clone(daemon);
+    Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
+        let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
+        if daemon_.records.get(&identity.id).and_then(|record| record.held).map(|held| held.mode)
+            != Some(CredentialMode::Sync)
+        {
+            return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
+                .hint("choose that with 'boxwood credentials mode sync'"));
+        }
+        match make_same(&daemon_, &identity.id, Some(params.keep)).await? {
+            Decision::Conflict(conflict) => {
+                Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
+            }
+            Decision::Keep(_) | Decision::Copy { .. } => {
+                daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
+                of(&daemon_, Some(&known), None).await
+            }
+        }
+    }))
+}
+
+/// Makes the login of the host and of a sandbox the same, under Claude Code's own locks of both.
+pub(crate) async fn make_same(
+    daemon: &Daemon,
+    sandbox: &str,
+    winner: Option<boxwood_protocol::credentials::CredentialSide>,
+) -> Result<Decision> {
+    let claude = daemon.sources.claude();
+    let home = daemon.records.home(sandbox);
+    let directory = ClaudeDirectory::open(&home)?;
+    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let sandbox_lock = locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let account = claude.login().await.ok().flatten().map(|login| login.account).unwrap_or_default();
+    let own = daemon.paths.sandbox(sandbox);
+    let parent = claude.storage().parent().unwrap_or_else(|| claude.storage()).to_path_buf();
+    let host = ClaudeDirectory::open(&parent)?;
+    Pair { host: &host, account, sandbox: &directory, own: &own }.make_same(winner, &clock(), &mut || {
+        if host_lock.is_lost() || sandbox_lock.is_lost() {
+            return Err(RpcError::new(ErrorCode::CredentialLocked, "somebody else took over the lock of the login"));
+        }
+        Ok(())
+    })
+}
+
+fn store(failure: crate::credentials::store::Failure) -> RpcError {
+    RpcError::new(ErrorCode::CredentialStore, failure.to_string())
+}
+
+fn held(cause: locks::LockError) -> RpcError {
+    RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
+}
