@@ -162,7 +162,8 @@ mod tests {
     async fn what_fails_says_so_for_a_while_and_is_not_repeated() {
         let check = |command: &'static str, expected: Problem| async move {
             let (_directory, printer) = printer(Some(Duration::ZERO));
-            let bounds = Bounds { time: Duration::from_millis(800), output: 64 };
+            let time = if command.contains("sleep") { Duration::from_millis(500) } else { BOUNDS.time };
+            let bounds = Bounds { time, output: 64 };
             let printer = printer.with_bounds(bounds);
             assert_eq!(printer.problem(command), None);
             assert_eq!(printer.print(command).await.expect_err(command), expected, "{command}");

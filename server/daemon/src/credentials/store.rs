@@ -20,6 +20,7 @@ use boxwood_core::credentials::Secret;
 use boxwood_core::credentials::select::Problem;
 use boxwood_core::paths::Paths;
 use boxwood_protocol::credentials::{CredentialSource, StoredCredential};
+use tokio::sync::Mutex;
 
 use file::Files;
 use keyring::Keyring;
@@ -131,6 +132,8 @@ pub(crate) struct Kept {
     keyring: Option<Arc<dyn Store>>,
     files: Files,
     asking: Option<Arc<Keyring>>,
+    /// One at a time: what is forgotten late must not take away what was kept meanwhile.
+    turn: Mutex<()>,
 }
 
 impl Kept {
@@ -139,17 +142,18 @@ impl Kept {
         let is_forced = lookup(KEYRING).is_some_and(|value| value == "file");
         let asking = (!is_forced).then(|| Arc::new(Keyring::new(SERVICE)));
         let keyring = asking.clone().map(|keyring| keyring as Arc<dyn Store>);
-        Self { keyring, files: Files::new(&paths.state), asking }
+        Self { keyring, files: Files::new(&paths.state), asking, turn: Mutex::default() }
     }
 
     /// The same with another keyring, for tests.
     #[cfg(test)]
     pub(super) fn of(keyring: Option<Arc<dyn Store>>, state: &std::path::Path) -> Self {
-        Self { keyring, files: Files::new(state), asking: None }
+        Self { keyring, files: Files::new(state), asking: None, turn: Mutex::default() }
     }
 
     /// The credential that is kept, as [`boxwood_core::credentials::stored::Stored::parse`] reads it.
     pub(crate) async fn get(&self, entry: Entry) -> Result<Option<Secret>, Failure> {
+        let _turn = self.turn.lock().await;
         let name = entry.name();
         match self.files.get(name).await? {
             Some(value) if !is_forgotten(&value) => return Ok(Some(value)),
@@ -179,6 +183,7 @@ impl Kept {
 
     /// Keeps a credential, and says where.
     pub(crate) async fn set(&self, entry: Entry, value: &Secret) -> Result<Place, Failure> {
+        let _turn = self.turn.lock().await;
         let name = entry.name();
         let Some(keyring) = &self.keyring else {
             self.files.set(name, value).await?;
@@ -211,6 +216,7 @@ impl Kept {
 
     /// Forgets a credential everywhere; one that is not there is fine.
     pub(crate) async fn delete(&self, entry: Entry) -> Result<(), Failure> {
+        let _turn = self.turn.lock().await;
         let name = entry.name();
         match &self.keyring {
             None => {}

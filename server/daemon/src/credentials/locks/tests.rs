@@ -64,8 +64,9 @@ async fn a_held_lock_is_waited_for_and_then_told_with_its_holder() {
     let storage = Storage::new();
     storage.held(".claude/.oauth_refresh.lock", Duration::from_secs(7));
     let told = async || take(&storage.path(), Purpose::Refresh, SHORT).await.expect_err("held");
-    let anonymous = told().await.to_string();
-    assert!(anonymous.starts_with("another process") && anonymous.contains("7 s ago"), "{anonymous}");
+    let error = told().await;
+    assert!(matches!(&error, LockError::Held { pid: None, touched, .. } if touched.as_secs() >= 7), "{error}");
+    assert!(error.to_string().starts_with("another process") && error.to_string().contains(" s ago"), "{error}");
     let owner = storage.path().join(OWNER);
     let record = json!({ "pid": 4711, "pidDomain": "d", "pidSpace": "s", "lockBirthtimeMs": 1.5 });
     fs::write(&owner, record.to_string()).expect("written");

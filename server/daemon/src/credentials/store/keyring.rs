@@ -142,6 +142,10 @@ fn unreachable(cause: &Error) -> Failure {
 
 /// What an answer that is an error means. What was found is never repeated.
 fn refused(cause: Error) -> Failure {
+    #[cfg(target_os = "macos")]
+    if let Some(failure) = of_keychain(&cause) {
+        return failure;
+    }
     let unreadable = |why: &str| Failure::Unreadable(format!("the keyring's entry cannot be used: {why}"));
     match cause {
         Error::NoStorageAccess(_) => Failure::Locked,
@@ -156,5 +160,19 @@ fn refused(cause: Error) -> Failure {
         Error::TooLong(..) => unreadable("it is longer than this keyring takes"),
         Error::NoDefaultStore => Failure::Absent("none is known for this system".to_owned()),
         _ => unreadable("the keyring does not take it"),
+    }
+}
+
+/// The Keychain's errors that its client does not tell apart as needed here.
+#[cfg(target_os = "macos")]
+fn of_keychain(cause: &Error) -> Option<Failure> {
+    let (Error::PlatformFailure(cause) | Error::NoStorageAccess(cause)) = cause else { return None };
+    let cause = cause.downcast_ref::<security_framework::base::Error>()?;
+    match cause.code() {
+        // The person refused, gave a wrong password, or cannot be asked because nobody sits there.
+        -128 | -25293 | -25308 => Some(Failure::Locked),
+        // There is no Keychain, as for users that never signed in at the machine itself.
+        -25291 | -25294 | -25295 | -25307 => Some(Failure::Absent(cause.to_string())),
+        _ => None,
     }
 }

@@ -88,14 +88,13 @@ impl Store for Security {
             return Ok(None);
         }
         let printed = ran.output.strip_suffix(b"\n").unwrap_or(&ran.output);
-        let text = |bytes: &[u8]| {
-            let text = std::str::from_utf8(bytes).map(|text| Secret::new(text.to_owned()));
-            text.map_err(|_| Failure::Unreadable("the Keychain's item is not text".to_owned()))
-        };
-        // What has other than plain characters is printed in hexadecimal digits.
-        match unhex(printed).filter(|bytes| !bytes.iter().all(|byte| byte.is_ascii_graphic() || *byte == b' ')) {
-            Some(bytes) => text(&bytes).map(Some),
-            None => text(printed).map(Some),
+        // What has other than plain characters is printed in hexadecimal digits. A value that consists of such digits itself
+        // cannot be told from that, but Claude Code's is JSON and begins with a brace.
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_graphic() || byte == b' ');
+        let bytes = unhex(printed).filter(|bytes| std::str::from_utf8(bytes).is_ok_and(|text| !is_plain(text)));
+        match std::str::from_utf8(bytes.as_ref().map_or(printed, |bytes| bytes)) {
+            Ok(text) => Ok(Some(Secret::new(text.to_owned()))),
+            Err(_) => Err(Failure::Unreadable("the Keychain's item is not text".to_owned())),
         }
     }
 

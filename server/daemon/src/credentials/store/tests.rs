@@ -1,7 +1,8 @@
 //! What every store does, and what is found of several.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::Mutex as StdMutex;
 
 use boxwood_core::credentials::Secret;
 
@@ -39,8 +40,8 @@ pub(super) async fn contract(store: &dyn Store) {
 /// A keyring that fails when it is told to.
 #[derive(Default)]
 struct Fake {
-    values: Mutex<BTreeMap<String, String>>,
-    failure: Mutex<Option<Failure>>,
+    values: StdMutex<BTreeMap<String, String>>,
+    failure: StdMutex<Option<Failure>>,
 }
 
 impl Fake {
