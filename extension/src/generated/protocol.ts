@@ -166,28 +166,6 @@ project?: string,
 session?: string, };
 
 /**
- * Credentials that a client found in its own environment. They travel over the private socket only, are written to
- * a file that only the person can read, and appear in no log.
- */
-export type Credentials = { 
-/**
- * Value of `ANTHROPIC_API_KEY`.
- */
-apiKey?: string, 
-/**
- * Value of `ANTHROPIC_AUTH_TOKEN`.
- */
-authToken?: string, 
-/**
- * Value of `CLAUDE_CODE_OAUTH_TOKEN`.
- */
-oauthToken?: string, 
-/**
- * Value of `ANTHROPIC_BASE_URL`; not a secret, but it belongs to the key.
- */
-baseUrl?: string, };
-
-/**
  * Brings a project's sandbox to life.
  */
 export type EnsureParams = { 
@@ -204,9 +182,10 @@ session?: string,
  */
 config?: SandboxConfig, 
 /**
- * Credentials from the client's environment.
+ * Claude Code's variables in the client's environment. Left out by a client that does not know them, which leaves a
+ * credential from there as it is.
  */
-credentials?: Credentials, };
+environment?: ClientEnvironment, };
 
 /**
  * How a sandbox came to be there.
@@ -1365,7 +1344,11 @@ export type CredentialsParams = {
 /**
  * The sandbox, when one is meant.
  */
-target?: SandboxRef, };
+target?: SandboxRef, 
+/**
+ * Claude Code's variables in the client's environment.
+ */
+environment?: ClientEnvironment, };
 
 /**
  * What can be kept in the keyring.
@@ -1424,7 +1407,11 @@ mode?: CredentialMode,
 /**
  * Says that the person read what the choice means. A choice that has an explanation is refused without.
  */
-consent: boolean, };
+consent: boolean, 
+/**
+ * Claude Code's variables in the client's environment.
+ */
+environment?: ClientEnvironment, };
 
 /**
  * One of the two places whose logins are kept the same.
@@ -1718,7 +1705,7 @@ export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "open
 /**
  * What went wrong. The string form is stable and meant for scripts.
  */
-export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing";
+export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked";
 
 /**
  * An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
@@ -2065,4 +2052,8 @@ export const errorNumbers: Record<ErrorCode, number> = {
   "egress.gateway": -33901,
   "egress.leak": -33902,
   "egress.nothing": -33903,
+  "credentials.consent": -34001,
+  "credentials.unusable": -34002,
+  "credentials.store": -34003,
+  "credentials.locked": -34004,
 };

@@ -192,7 +192,7 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     on::<c::SetCredential>(m, |daemon, params| Ok(credentials::set(daemon, params)))?;
     on::<c::SignOut>(m, |daemon, params| Ok(credentials::sign_out(daemon, &params)))?;
     on::<c::SetCredentialMode>(m, credentials::set_mode)?;
-    on::<c::ResolveCredentials>(m, credentials::resolve)?;
+    on::<c::ResolveCredentials>(m, |daemon, params| credentials::resolve(daemon, &params))?;
     on_async::<c::EgressPolicyOf, _>(m, egress::policy)?;
     on_async::<c::EgressTest, _>(m, egress::test)?;
     on_async::<c::EgressDecide, _>(m, egress::decide)?;

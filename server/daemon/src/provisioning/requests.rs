@@ -127,7 +127,7 @@ pub(crate) fn set(daemon: &Arc<Daemon>, params: CredentialsSetParams) -> Operati
             .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
         let kept = daemon_.sources.kept();
         kept.ask_again();
-        let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(store)?;
+        let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(|failure| store(&failure))?;
         let mut warnings: Vec<String> = kept.warning(place).into_iter().collect();
         warnings.extend(again_everywhere(&daemon_, stored.source()).await);
         let mut told = of(&daemon_, None, None).await?;
@@ -141,8 +141,12 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
     let (daemon_, source) = (Arc::clone(daemon), params.source);
     daemon.operations.start("signOut", About::default(), move |_| async move {
         match source {
-            CredentialSource::StoredKey => daemon_.sources.kept().delete(Entry::ApiKey).await.map_err(store)?,
-            CredentialSource::StoredLogin => daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(store)?,
+            CredentialSource::StoredKey => {
+                daemon_.sources.kept().delete(Entry::ApiKey).await.map_err(|failure| store(&failure))?;
+            }
+            CredentialSource::StoredLogin => {
+                daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(|failure| store(&failure))?;
+            }
             CredentialSource::LoginHome => forget_login(&daemon_).await?,
             CredentialSource::HostLogin => {}
             CredentialSource::KeyHelper => {
@@ -170,7 +174,7 @@ async fn forget_login(daemon: &Daemon) -> Result<()> {
         return Ok(());
     }
     let storage = home.join(".claude");
-    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
 }
 
@@ -275,9 +279,9 @@ async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: 
 }
 
 /// Keeps one of two logins where it could not be told which is the newer.
-pub(crate) fn resolve(daemon: &Arc<Daemon>, params: CredentialsResolveParams) -> Result<OperationStarted> {
+pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -> Result<OperationStarted> {
     let identity = identity_of(&daemon.resolve(&params.target)?);
-    let daemon_ = Arc::clone(daemon);
+    let (daemon_, keep) = (Arc::clone(daemon), params.keep);
     Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
         let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
         if daemon_.records.get(&identity.id).and_then(|record| record.held).map(|held| held.mode)
@@ -286,7 +290,7 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: CredentialsResolveParams) ->
             return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
                 .hint("choose that with 'boxwood credentials mode sync'"));
         }
-        match make_same(&daemon_, &identity.id, Some(params.keep)).await? {
+        match make_same(&daemon_, &identity.id, Some(keep)).await? {
             Decision::Conflict(conflict) => {
                 Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
             }
@@ -307,8 +311,9 @@ pub(crate) async fn make_same(
     let claude = daemon.sources.claude();
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
-    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(held)?;
-    let sandbox_lock = locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
+    let sandbox_lock =
+        locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let account = claude.login().await.ok().flatten().map(|login| login.account).unwrap_or_default();
     let own = daemon.paths.sandbox(sandbox);
     let parent = claude.storage().parent().unwrap_or_else(|| claude.storage()).to_path_buf();
@@ -321,10 +326,10 @@ pub(crate) async fn make_same(
     })
 }
 
-fn store(failure: crate::credentials::store::Failure) -> RpcError {
+fn store(failure: &crate::credentials::store::Failure) -> RpcError {
     RpcError::new(ErrorCode::CredentialStore, failure.to_string())
 }
 
-fn held(cause: locks::LockError) -> RpcError {
+fn held(cause: &locks::LockError) -> RpcError {
     RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }
