@@ -154,6 +154,19 @@ codes! {
     EgressLeak = -33902, "egress.leak", exit 70, Some("this engine does not keep the sandbox's network apart; run 'boxwood doctor', or give up enforcement with --network open"), [RunDoctor, ShowLogs];
     /// Nothing was decided for this host, or no connection to it waits.
     EgressNothing = -33903, "egress.nothing", exit 66, Some("'boxwood egress policy' shows what is in force, 'boxwood egress ask' what waits"), [];
+
+    /// A sign-in to the same login home is running.
+    LoginRunning = -34101, "login.running", exit 75, Some("go on with the one that runs, or cancel it first"), [];
+    /// Somebody is signed in there already.
+    LoginExists = -34102, "login.exists", exit 73, Some("say that it may be replaced: 'boxwood login --replace'"), [];
+    /// The code was not accepted.
+    LoginWrongCode = -34103, "login.wrongCode", exit 77, Some("sign in again, and copy the whole code that the browser shows in the end"), [Retry];
+    /// Nobody gave the code in time.
+    LoginTimedOut = -34104, "login.timedOut", exit 75, Some("sign in again; the code is awaited for ten minutes"), [Retry];
+    /// Claude Code could not sign in.
+    LoginFailed = -34105, "login.failed", exit 70, Some("check that the network reaches claude.com and platform.claude.com, then sign in again"), [Retry, RunDoctor];
+    /// No sign-in with this id waits for that.
+    LoginNotAsked = -34106, "login.notAsked", exit 66, None, [];
 }
 
 /// An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
