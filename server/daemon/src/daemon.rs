@@ -22,6 +22,7 @@ use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
 use crate::link::{Find, Link};
+use crate::login::Logins;
 use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
@@ -43,6 +44,7 @@ pub(crate) struct Daemon {
     pub(crate) certificates: Certificates,
     pub(crate) egress: Egress,
     pub(crate) feeds: Feeds,
+    pub(crate) logins: Logins,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -72,6 +74,7 @@ impl Daemon {
             certificates: Certificates::of_host(),
             egress: Egress::new(),
             feeds: Feeds::default(),
+            logins: Logins::new(),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),

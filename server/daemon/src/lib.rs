@@ -20,6 +20,7 @@ mod known;
 mod lifecycle;
 mod link;
 mod listen;
+mod login;
 mod materials;
 mod metrics;
 mod operations;
