@@ -104,6 +104,8 @@ pub(crate) enum Verb {
     /// Look after what sandboxes may reach: policy, decisions, questions.
     #[command(subcommand)]
     Egress(EgressVerb),
+    /// Sign in to Claude, with nothing installed here.
+    Login(LoginArguments),
     /// Examine engine, permissions, image, disk and versions.
     Doctor,
     /// Look after the background process that owns the sandboxes' state.
@@ -369,7 +371,9 @@ pub(crate) enum DaemonVerb {
 }
 
 mod egress;
+mod login;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use egress::EgressVerb;
+pub(crate) use login::LoginArguments;

@@ -8,6 +8,7 @@ pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod prune;
 pub(crate) mod start;
@@ -42,6 +43,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::Image(verb) => image::image(verb, context).await,
         Verb::Template(verb) => template::template(verb, context).await,
         Verb::Egress(verb) => egress::egress(verb, context).await,
+        Verb::Login(arguments) => login::login(arguments, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,
         Verb::Completions { shell } => completions(shell, context),
