@@ -13,16 +13,16 @@ use boxwood_protocol::login::LoginKind;
 
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
-use crate::lifecycle::spec::{CERTIFICATE_VARIABLES, CLAUDE_CONFIG, HELPER, HOME, RUNTIME};
+use crate::lifecycle::spec::{CLAUDE_CONFIG, HELPER, HOME, RUNTIME};
 use crate::materials::image::Image;
 use crate::materials::runtime::{self, bare};
 use crate::materials::{base, interior};
 use crate::operations::Handle;
-use crate::{creation, settings};
+use crate::{creation, files, settings};
 
 /// Role of the container.
 pub(super) const ROLE: &str = "login";
-const CERTIFICATES: &str = "/etc/boxwood/ca-bundle.pem";
+const CERTIFICATES: &str = "/etc/boxwood/ca.pem";
 const CLAUDE: &str = "/opt/boxwood/bin/claude";
 const MEMORY_BYTES: u64 = 2 << 30;
 const PIDS: u32 = 256;
@@ -54,7 +54,7 @@ pub(super) async fn start(daemon: &Arc<Daemon>, handle: &Handle, directory: &Pat
         volume: &volume,
         claude: &claude.to_string_lossy(),
         passwd: passwd.as_deref(),
-        certificates: daemon.certificates.bundle(&daemon.paths)?,
+        certificates: certificates(daemon, directory)?,
         proxies: proxies(daemon, directory),
     };
     let spec = spec(daemon, &handle.id, &parts);
@@ -85,6 +85,14 @@ fn proxies(daemon: &Daemon, nothing: &Path) -> BTreeMap<String, String> {
     let settings = settings::load(&daemon.paths, &nothing.to_string_lossy(), &SandboxConfig::default());
     let env = settings.map(|settings| settings.resolved.env).unwrap_or_default();
     env.into_iter().filter(|(name, _)| PROXIES.contains(&name.as_str())).collect()
+}
+
+/// The authorities that the host trusts beyond the public ones, as a file.
+fn certificates(daemon: &Daemon, directory: &Path) -> Result<Option<String>> {
+    let Some(text) = daemon.certificates.added_text() else { return Ok(None) };
+    let path = directory.join("ca.pem");
+    files::write(&path, text.as_bytes())?;
+    Ok(Some(path.to_string_lossy().into_owned()))
 }
 
 struct Parts<'a> {
@@ -148,9 +156,7 @@ fn environment(daemon: &Daemon, parts: &Parts<'_>) -> BTreeMap<String, String> {
         set("IS_SANDBOX", "1");
     }
     if parts.certificates.is_some() {
-        for name in CERTIFICATE_VARIABLES {
-            set(name, CERTIFICATES);
-        }
+        set("NODE_EXTRA_CA_CERTS", CERTIFICATES);
     }
     env
 }
