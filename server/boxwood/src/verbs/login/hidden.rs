@@ -1,6 +1,6 @@
 //! Reading a line that is not shown while it is typed.
 
-use std::io::{self, BufRead as _, IsTerminal as _};
+use std::io::{self, BufRead as _};
 
 use boxwood_protocol::credentials::Secret;
 use boxwood_protocol::{ErrorCode, RpcError};
@@ -32,15 +32,17 @@ fn read_line() -> io::Result<Secret> {
 }
 
 /// While it lives, the terminal shows nothing of what is typed.
+#[cfg(unix)]
 struct Silence {
-    #[cfg(unix)]
     before: rustix::termios::Termios,
 }
 
+#[cfg(unix)]
 impl Silence {
     /// `None` where the input is no terminal, which shows nothing anyway.
-    #[cfg(unix)]
     fn begin() -> io::Result<Option<Self>> {
+        use std::io::IsTerminal as _;
+
         use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcsetattr};
         if !io::stdin().is_terminal() {
             return Ok(None);
@@ -51,11 +53,16 @@ impl Silence {
         tcsetattr(io::stdin(), OptionalActions::Now, &silent)?;
         Ok(Some(Self { before }))
     }
+}
 
-    /// The code is good for once and for minutes, so it is asked for also where it cannot be hidden.
-    #[cfg(not(unix))]
-    fn begin() -> io::Result<Option<Self>> {
-        Ok(io::stdin().is_terminal().then_some(Self {}).filter(|_| false))
+/// The code is good for once and for minutes, so it is asked for also where it cannot be hidden.
+#[cfg(not(unix))]
+enum Silence {}
+
+#[cfg(not(unix))]
+impl Silence {
+    const fn begin() -> io::Result<Option<Self>> {
+        Ok(None)
     }
 }
 

@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::interrupt::Interrupt;
 use crate::output::{Paint, Screen, Style};
 
-const QUESTION: &str = "Code (not shown while you type): ";
+const QUESTION: &str = if cfg!(unix) { "Code (not shown while you type): " } else { "Code: " };
 
 pub(super) async fn login(arguments: LoginArguments, context: &Context) -> Outcome {
     let connection = context.connect().await?;
