@@ -113,6 +113,7 @@ export function reduce(model: Model, input: Input): Model {
       const egress = reduceEgress(model.egress, input);
       return egress === model.egress || !model.sandboxes.has(input.sandboxId) ? model : { ...model, egress };
     }
+    case "loginAsks":
     case "operationOutput":
       return model;
     case "operationEnded":
