@@ -122,6 +122,7 @@ export function reduce(model: Model, input: Input): Model {
     case "credentials":
       return { ...model, credentials: input.status };
     case "credentialsChanged":
+    case "loginAsks":
     case "operationOutput":
       return model;
     case "operationEnded":

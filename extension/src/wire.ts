@@ -14,6 +14,7 @@ export const eventFields: Readonly<Record<Event["type"], Fields>> = {
   egressAsking: { sandboxId: "string", ask: "object" },
   egressAsked: { sandboxId: "string", askId: "string" },
   credentialsChanged: {},
+  loginAsks: { operationId: "string", ask: "object" },
   operationStarted: { operation: "object" },
   operationProgress: { operationId: "string", message: "string", done: "number", total: "number" },
   operationOutput: { operationId: "string", stream: "string", text: "string" },

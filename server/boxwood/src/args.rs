@@ -107,6 +107,8 @@ pub(crate) enum Verb {
     /// Look after Claude's credentials: whose, from where, and what sandboxes hold.
     #[command(subcommand)]
     Credentials(CredentialsVerb),
+    /// Sign in to Claude, with nothing installed here.
+    Login(LoginArguments),
     /// Examine engine, permissions, image, disk and versions.
     Doctor,
     /// Look after the background process that owns the sandboxes' state.
@@ -373,8 +375,10 @@ pub(crate) enum DaemonVerb {
 
 mod credentials;
 mod egress;
+mod login;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;
+pub(crate) use login::LoginArguments;

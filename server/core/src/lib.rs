@@ -8,6 +8,7 @@ pub mod credentials;
 pub mod egress;
 pub mod identity;
 pub mod labels;
+pub mod login;
 pub mod mask;
 pub mod paths;
 pub mod plan;

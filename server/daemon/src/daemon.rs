@@ -23,6 +23,7 @@ use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
 use crate::link::{Find, Link};
+use crate::login::Logins;
 use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
@@ -50,6 +51,7 @@ pub(crate) struct Daemon {
     pub(crate) sources: Sources,
     pub(crate) environments: Environments,
     pub(crate) feeds: Feeds,
+    pub(crate) logins: Logins,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -81,6 +83,7 @@ impl Daemon {
             sources: Sources::open(&paths, lookup),
             environments: Environments::default(),
             feeds: Feeds::default(),
+            logins: Logins::new(),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),

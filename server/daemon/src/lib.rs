@@ -22,6 +22,7 @@ mod known;
 mod lifecycle;
 mod link;
 mod listen;
+mod login;
 mod materials;
 mod metrics;
 mod operations;

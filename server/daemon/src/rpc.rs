@@ -31,7 +31,7 @@ use crate::materials::image;
 use crate::operations::Subject;
 use crate::provisioning::requests as credentials;
 use crate::prune::Extent;
-use crate::{doctor, inside, lifecycle, lifecycle::ensure, project, prune, settings, sys, templates};
+use crate::{doctor, inside, lifecycle, lifecycle::ensure, login, project, prune, settings, sys, templates};
 
 /// Most clients at a time.
 const CLIENTS: u32 = 256;
@@ -200,6 +200,12 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     on_async::<c::EgressBypass, _>(m, egress::bypass)?;
     on_async::<c::EgressAsks, _>(m, egress::asks)?;
     on_async::<c::EgressLog, _>(m, egress::log)?;
+    on_async::<c::StartLogin, _>(m, |daemon, params| async move {
+        daemon.registry.ready().await;
+        login::start(&daemon, params)
+    })?;
+    on::<c::LoginCode>(m, login::code)?;
+    on::<c::AcceptLogin>(m, |daemon, params| login::accept(daemon, &params))?;
     on_async::<c::Images, _>(m, |daemon, _| async move { image::list(&daemon).await })?;
     on::<c::BuildImage>(m, |daemon, params| {
         let daemon_ = Arc::clone(daemon);
@@ -327,6 +333,7 @@ fn snapshot(daemon: &Daemon) -> Event {
     Event::Snapshot {
         sandboxes: daemon.registry.list(),
         asks: daemon.egress.asks(),
+        logins: daemon.logins.asks(),
         operations: daemon.operations.list_running(),
         engine: daemon.link.status(),
     }

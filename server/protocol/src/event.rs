@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::egress::{EgressAsk, EgressDecision};
+use crate::login::LoginAsk;
 use crate::operation::{OperationEnd, OperationSummary, Stream};
 use crate::params::{EngineStatus, StatsSample};
 use crate::sandbox::SandboxInfo;
@@ -28,6 +29,10 @@ pub enum Event {
         /// Connections that wait for the person, by sandbox.
         #[serde(default)]
         asks: std::collections::BTreeMap<String, Vec<EgressAsk>>,
+        /// What running sign-ins ask of the person, by operation.
+        #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+        #[ts(as = "Option<std::collections::BTreeMap<String, Vec<LoginAsk>>>", optional)]
+        logins: std::collections::BTreeMap<String, Vec<LoginAsk>>,
         /// The operations that run.
         operations: Vec<OperationSummary>,
         /// The engine.
@@ -83,6 +88,13 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         sandbox_id: Option<String>,
+    },
+    /// A sign-in asks something of the person.
+    LoginAsks {
+        /// Which operation.
+        operation_id: String,
+        /// What it asks.
+        ask: LoginAsk,
     },
     /// An operation began.
     OperationStarted {

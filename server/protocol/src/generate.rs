@@ -24,8 +24,8 @@ macro_rules! declarations {
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
     use {
-        crate::credentials::*, crate::egress::*, catalog::*, config::*, error::*, event::*, operation::*, params::*,
-        sandbox::*,
+        crate::credentials::*, crate::egress::*, crate::login::*, catalog::*, config::*, error::*, event::*,
+        operation::*, params::*, sandbox::*,
     };
     declarations!(
         cfg,
@@ -113,6 +113,11 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         CredentialSourceReport,
         CredentialModeReport,
         CredentialsStatus,
+        LoginKind,
+        LoginStartParams,
+        LoginCodeParams,
+        LoginAcceptParams,
+        LoginAsk,
         OperationStarted,
         OperationParams,
         Cancelled,

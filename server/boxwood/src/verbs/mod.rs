@@ -9,6 +9,7 @@ pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod prune;
 pub(crate) mod start;
@@ -44,6 +45,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::Template(verb) => template::template(verb, context).await,
         Verb::Egress(verb) => egress::egress(verb, context).await,
         Verb::Credentials(verb) => credentials::credentials(verb, context).await,
+        Verb::Login(arguments) => login::login(arguments, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,
         Verb::Completions { shell } => completions(shell, context),

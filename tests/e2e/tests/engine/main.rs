@@ -16,6 +16,7 @@ mod egress;
 mod images;
 mod interrupted;
 mod lifecycle;
+mod login;
 mod paths;
 mod prune;
 mod terminal;
