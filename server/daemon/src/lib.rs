@@ -102,6 +102,7 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     } else {
         let _ = ready::report(Ok(()));
     }
+    daemon.logins.keep_with(Arc::new(provisioning::requests::InStore::of(&daemon)));
     tracing::info!(build, pid = std::process::id(), "listening");
     tokio::spawn(watcher::run(Arc::clone(&daemon)));
     tokio::spawn(idle::leave_when_idle(Arc::clone(&daemon)));

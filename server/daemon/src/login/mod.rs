@@ -74,7 +74,6 @@ impl Logins {
     }
 
     /// Says where tokens and keys go. Without it only logins can be made.
-    #[cfg_attr(not(test), expect(dead_code, reason = "called where the keyring is opened"))]
     pub(crate) fn keep_with(&self, keep: Arc<dyn Keep>) {
         let _ = self.keep.set(keep);
     }

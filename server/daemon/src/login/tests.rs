@@ -86,7 +86,9 @@ impl World {
         let directory = tempfile::tempdir().expect("a directory");
         let paths = super::home::tests::paths(directory.path());
         let none = || Err(EngineError::Endpoint { endpoint: "none".to_owned(), reason: "there is none".to_owned() });
-        let mut daemon = Daemon::open(paths, &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()), Box::new(none)).expect("opened");
+        let mut daemon =
+            Daemon::open(paths, &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()), Box::new(none))
+                .expect("opened");
         Arc::get_mut(&mut daemon).expect("nobody else has it yet").logins.patience = patience;
         assert!(daemon.logins.fake.set(Box::new(fake)).is_ok());
         let kept = Arc::new(Kept::default());
@@ -299,7 +301,12 @@ fn write(directory: &Path, name: &str, text: &str) {
 async fn a_token_has_to_have_a_place() {
     let directory = tempfile::tempdir().expect("a directory");
     let none = || Err(EngineError::Endpoint { endpoint: "none".to_owned(), reason: "there is none".to_owned() });
-    let daemon = Daemon::open(super::home::tests::paths(directory.path()), &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()), Box::new(none)).expect("opened");
+    let daemon = Daemon::open(
+        super::home::tests::paths(directory.path()),
+        &|name| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned()),
+        Box::new(none),
+    )
+    .expect("opened");
     for kind in [LoginKind::SetupToken, LoginKind::Console] {
         let params = LoginStartParams { kind, ..LoginStartParams::default() };
         assert_eq!(start(&daemon, params).expect_err("refused").code, ErrorCode::StateFailed);

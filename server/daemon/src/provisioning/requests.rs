@@ -7,10 +7,10 @@ use boxwood_core::credentials::select::{Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
 use boxwood_core::credentials::stored::Stored;
 use boxwood_core::credentials::sync::{Conflict, Decision};
-use boxwood_core::credentials::{CredentialFile, source};
+use boxwood_core::credentials::{CredentialFile, Secret, source};
 use boxwood_protocol::credentials::{
     ClientEnvironment, CredentialMode, CredentialSource, CredentialsParams, CredentialsResolveParams,
-    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus,
+    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus, StoredCredential,
 };
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::SandboxRef;
@@ -20,6 +20,7 @@ use boxwood_protocol::{ErrorCode, Event, RpcError};
 use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide};
 use super::sync::Pair;
 use crate::claude_directory::ClaudeDirectory;
+use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
 use crate::credentials::locks::{self, Purpose};
 use crate::credentials::store::Entry;
@@ -27,9 +28,11 @@ use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::ensure::{identity_of, on_sandbox};
 use crate::lifecycle::gateway;
+use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
 use crate::{files, settings};
+use futures::future::BoxFuture;
 
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -118,18 +121,45 @@ fn conflict(
     }
 }
 
+/// Where sign-ins put tokens and keys.
+pub(crate) struct InStore(Arc<Sources>);
+
+impl InStore {
+    /// The person's store.
+    pub(crate) fn of(daemon: &Daemon) -> Self {
+        Self(Arc::clone(&daemon.sources))
+    }
+}
+
+impl Keep for InStore {
+    fn keep(&self, kind: StoredCredential, value: Secret) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { keep(&self.0, kind, value, None).await.map(drop) })
+    }
+}
+
+/// Keeps a key or a token; gives the source that it is for, and what the person should know.
+async fn keep(
+    sources: &Sources,
+    kind: StoredCredential,
+    value: Secret,
+    base_url: Option<String>,
+) -> Result<(CredentialSource, Option<String>)> {
+    let stored = Stored::new(kind, value, base_url, clock().now_ms)
+        .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
+    let kept = sources.kept();
+    kept.ask_again();
+    let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(|failure| store(&failure))?;
+    Ok((stored.source(), kept.warning(place)))
+}
+
 /// Keeps a key or a token, and gives it to the sandboxes that have theirs from there.
 pub(crate) fn set(daemon: &Arc<Daemon>, params: CredentialsSetParams) -> OperationStarted {
     let daemon_ = Arc::clone(daemon);
     daemon.operations.start("setCredential", About::default(), move |_| async move {
         let CredentialsSetParams { kind, value, base_url } = params;
-        let stored = Stored::new(kind, value, base_url, clock().now_ms)
-            .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
-        let kept = daemon_.sources.kept();
-        kept.ask_again();
-        let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(|failure| store(&failure))?;
-        let mut warnings: Vec<String> = kept.warning(place).into_iter().collect();
-        warnings.extend(again_everywhere(&daemon_, stored.source()).await);
+        let (source, warning) = keep(&daemon_.sources, kind, value, base_url).await?;
+        let mut warnings = Vec::from_iter(warning);
+        warnings.extend(again_everywhere(&daemon_, source).await);
         let mut told = of(&daemon_, None, None).await?;
         told.warnings.splice(0..0, warnings);
         Ok(told)
