@@ -285,7 +285,9 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
         let mut record = daemon_.records.get(&identity.id).unwrap_or_default();
         record.chosen = Some(Chosen { source: params.source, mode: params.mode });
         daemon_.records.put(&identity.id, record)?;
-        let warnings = again(&daemon_, &known, params.environment.as_ref()).await?;
+        // What it was started with counts, and not what the terminal has in which the person chooses.
+        let is_known = daemon_.environments.of(&identity.id, None).is_some();
+        let warnings = again(&daemon_, &known, params.environment.as_ref().filter(|_| !is_known)).await?;
         daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
         let mut told = of(&daemon_, Some(&known), params.environment.as_ref()).await?;
         told.warnings.extend(warnings);
