@@ -14,6 +14,8 @@ export const eventFields: Readonly<Record<Event["type"], Fields>> = {
   egressAsking: { sandboxId: "string", ask: "object" },
   egressAsked: { sandboxId: "string", askId: "string" },
   credentialsChanged: {},
+  gitAsking: { sandboxId: "string", ask: "object" },
+  gitAsked: { sandboxId: "string", askId: "string" },
   operationStarted: { operation: "object" },
   operationProgress: { operationId: "string", message: "string", done: "number", total: "number" },
   operationOutput: { operationId: "string", stream: "string", text: "string" },

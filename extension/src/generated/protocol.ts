@@ -166,28 +166,6 @@ project?: string,
 session?: string, };
 
 /**
- * Credentials that a client found in its own environment. They travel over the private socket only, are written to
- * a file that only the person can read, and appear in no log.
- */
-export type Credentials = { 
-/**
- * Value of `ANTHROPIC_API_KEY`.
- */
-apiKey?: string, 
-/**
- * Value of `ANTHROPIC_AUTH_TOKEN`.
- */
-authToken?: string, 
-/**
- * Value of `CLAUDE_CODE_OAUTH_TOKEN`.
- */
-oauthToken?: string, 
-/**
- * Value of `ANTHROPIC_BASE_URL`; not a secret, but it belongs to the key.
- */
-baseUrl?: string, };
-
-/**
  * Brings a project's sandbox to life.
  */
 export type EnsureParams = { 
@@ -204,9 +182,10 @@ session?: string,
  */
 config?: SandboxConfig, 
 /**
- * Credentials from the client's environment.
+ * Claude Code's variables in the client's environment. Left out by a client that does not know them, which leaves a
+ * credential from there as it is.
  */
-credentials?: Credentials, };
+environment?: ClientEnvironment, };
 
 /**
  * How a sandbox came to be there.
@@ -623,6 +602,11 @@ export type Network = "gateway" | "open" | "none";
 export type WorkspacePath = "same" | "workspaces";
 
 /**
+ * Whether a sandbox may ask the host's SSH agent.
+ */
+export type SshAgent = "off" | "on";
+
+/**
  * One layer of settings; what it leaves out comes from the layer below: editor or flags over project over user over
  * defaults.
  */
@@ -690,7 +674,11 @@ claudeArgs?: Array<string>,
 /**
  * Lets the sandbox use the login of Claude Code on this machine: it receives the short-lived access token, never the refresh token. Off by default; ignored in a project's file.
  */
-hostLogin?: boolean, };
+hostLogin?: boolean, 
+/**
+ * Lets the sandbox ask the SSH agent of this machine, for git over SSH and for signing commits. Keys never leave the agent, but what runs inside can use each of them while this is `on`.
+ */
+sshAgent?: SshAgent, };
 
 /**
  * The network policy of one layer of settings.
@@ -1365,7 +1353,11 @@ export type CredentialsParams = {
 /**
  * The sandbox, when one is meant.
  */
-target?: SandboxRef, };
+target?: SandboxRef, 
+/**
+ * Claude Code's variables in the client's environment.
+ */
+environment?: ClientEnvironment, };
 
 /**
  * What can be kept in the keyring.
@@ -1424,7 +1416,11 @@ mode?: CredentialMode,
 /**
  * Says that the person read what the choice means. A choice that has an explanation is refused without.
  */
-consent: boolean, };
+consent: boolean, 
+/**
+ * Claude Code's variables in the client's environment.
+ */
+environment?: ClientEnvironment, };
 
 /**
  * One of the two places whose logins are kept the same.
@@ -1579,6 +1575,92 @@ modes: Array<CredentialModeReport>,
 warnings: Array<string>, };
 
 /**
+ * A request for a credential that waits for the person.
+ */
+export type GitAsk = { 
+/**
+ * Tells this question from others of the daemon.
+ */
+id: string, 
+/**
+ * Host, with its port where that is not 443.
+ */
+host: string, 
+/**
+ * Project whose sandboxes the answer is for.
+ */
+project: string, 
+/**
+ * When it is refused without an answer, milliseconds since 1970.
+ */
+untilMs: number, };
+
+/**
+ * What the person decided.
+ */
+export type GitAnswer = "allow" | "deny";
+
+/**
+ * What was decided for a host.
+ */
+export type GitApproval = { 
+/**
+ * Host, with its port where that is not 443.
+ */
+host: string, 
+/**
+ * The decision.
+ */
+answer: GitAnswer, };
+
+/**
+ * Decisions and open questions of a project.
+ */
+export type GitReport = { 
+/**
+ * Canonical path of the project.
+ */
+project: string, 
+/**
+ * What was decided, by host.
+ */
+approvals: Array<GitApproval>, 
+/**
+ * Requests that wait.
+ */
+asks: Array<GitAsk>, };
+
+/**
+ * Decides about a host.
+ */
+export type GitDecideParams = { 
+/**
+ * Which sandbox, or the project; the decision is for the whole project.
+ */
+target: SandboxRef, 
+/**
+ * Host, or `host:port`.
+ */
+host: string, 
+/**
+ * The decision.
+ */
+answer: GitAnswer, };
+
+/**
+ * Takes a decision back.
+ */
+export type GitRevokeParams = { 
+/**
+ * Which sandbox, or the project.
+ */
+target: SandboxRef, 
+/**
+ * Host, or `host:port`.
+ */
+host: string, };
+
+/**
  * The answer to a method that starts an operation.
  */
 export type OperationStarted = { 
@@ -1718,7 +1800,7 @@ export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "open
 /**
  * What went wrong. The string form is stable and meant for scripts.
  */
-export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing";
+export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked";
 
 /**
  * An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
@@ -1825,7 +1907,23 @@ askId: string, } | { "type": "credentialsChanged",
 /**
  * The sandbox whose credentials they are; left out when it may be every sandbox's.
  */
-sandboxId?: string, } | { "type": "operationStarted", 
+sandboxId?: string, } | { "type": "gitAsking", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * The question.
+ */
+ask: GitAsk, } | { "type": "gitAsked", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * Id of the question.
+ */
+askId: string, } | { "type": "operationStarted", 
 /**
  * The operation.
  */
@@ -1943,6 +2041,12 @@ export interface Methods {
   "boxwood/credentials/setMode": { params: CredentialsSetModeParams; result: OperationStarted; outcome: CredentialsStatus };
   /** Keeps one of two logins where it could not be told which is the newer; the other one is kept as a backup. */
   "boxwood/credentials/resolve": { params: CredentialsResolveParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Which hosts a project's sandboxes get git credentials of this machine for, and which requests wait for the person. */
+  "boxwood/git/approvals": { params: SandboxRef; result: GitReport; outcome: never };
+  /** Lets a project's sandboxes have the person's git credential for a host, or refuses it to them, from now on. */
+  "boxwood/git/decide": { params: GitDecideParams; result: GitReport; outcome: never };
+  /** Takes back what was decided for a host: the next request asks again. */
+  "boxwood/git/revoke": { params: GitRevokeParams; result: GitReport; outcome: never };
   /** The images the product built, with their sizes. */
   "boxwood/image/list": { params: Empty; result: Array<ImageInfo>; outcome: never };
   /** Builds an image variant unless one of the same content exists. */
@@ -1994,6 +2098,9 @@ export const methods = {
   signOut: "boxwood/credentials/signOut",
   setCredentialMode: "boxwood/credentials/setMode",
   resolveCredentials: "boxwood/credentials/resolve",
+  gitApprovals: "boxwood/git/approvals",
+  gitDecide: "boxwood/git/decide",
+  gitRevoke: "boxwood/git/revoke",
   images: "boxwood/image/list",
   buildImage: "boxwood/image/build",
   templates: "boxwood/template/list",
@@ -2065,4 +2172,8 @@ export const errorNumbers: Record<ErrorCode, number> = {
   "egress.gateway": -33901,
   "egress.leak": -33902,
   "egress.nothing": -33903,
+  "credentials.consent": -34001,
+  "credentials.unusable": -34002,
+  "credentials.store": -34003,
+  "credentials.locked": -34004,
 };

@@ -19,6 +19,7 @@ use crate::certificates::Certificates;
 use crate::credentials::gather::Sources;
 use crate::egress::Egress;
 use crate::error::Result;
+use crate::git::Git;
 use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
@@ -49,6 +50,7 @@ pub(crate) struct Daemon {
     pub(crate) egress: Egress,
     pub(crate) sources: Sources,
     pub(crate) environments: Environments,
+    pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
@@ -80,6 +82,7 @@ impl Daemon {
             egress: Egress::new(),
             sources: Sources::open(&paths, lookup),
             environments: Environments::default(),
+            git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
