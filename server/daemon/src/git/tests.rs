@@ -41,7 +41,7 @@ impl World {
         let mut daemon = Daemon::open(paths, &lookup, Box::new(nowhere)).expect("opened");
         let configuration = root.join("gitconfig");
         let helper = format!(
-            "[credential]\n\thelper = \"!f() {{ cat >asked; grep -q host=a.example asked && \
+            "[credential]\n\thelper = \"!f() {{ grep -q host=a.example && \
              printf 'username=me\\\\npassword={CANARY}\\\\n'; }}; f\"\n"
         );
         std::fs::write(&configuration, helper).expect("written");
