@@ -124,6 +124,7 @@ export function reduce(model: Model, input: Input): Model {
     case "credentialsChanged":
     case "gitAsking":
     case "gitAsked":
+    case "loginAsks":
     case "operationOutput":
       return model;
     case "operationEnded":

@@ -16,6 +16,7 @@ export const eventFields: Readonly<Record<Event["type"], Fields>> = {
   credentialsChanged: {},
   gitAsking: { sandboxId: "string", ask: "object" },
   gitAsked: { sandboxId: "string", askId: "string" },
+  loginAsks: { operationId: "string", ask: "object" },
   operationStarted: { operation: "object" },
   operationProgress: { operationId: "string", message: "string", done: "number", total: "number" },
   operationOutput: { operationId: "string", stream: "string", text: "string" },

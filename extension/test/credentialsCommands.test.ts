@@ -198,7 +198,7 @@ describe("Switch Credential Mode", () => {
 
   it("to another source shows what the server asks consent for", async () => {
     const host = source({ source: "hostLogin", title: "login of this machine", usage: "byChoice" });
-    const refusal = rpcError({ code: "rpc.invalidParams", message: "it is for you to decide", hint: means });
+    const refusal = rpcError({ code: "credentials.consent", message: "it is for you to decide", hint: means });
     const window = await inFolder({
       ...well(login({ sources: [source(), host] })),
       [methods.setCredentialMode]: ({ consent }: { consent: boolean }) => {

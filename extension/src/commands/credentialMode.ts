@@ -90,7 +90,7 @@ async function switchSource(
   if (mode === undefined) return cancelled;
   const params = { source, ...(mode === "default" ? {} : { mode }) };
   const first = await send(app, status, { ...params, consent: false });
-  if (first.kind !== "error" || first.error.code !== "rpc.invalidParams") return first;
+  if (first.kind !== "error" || first.error.code !== "credentials.consent") return first;
   const { message, hint } = first.error;
   if (hint === undefined) return first;
   const explanation = `${sentence(message)} ${sentence(hint)}`;

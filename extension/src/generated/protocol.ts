@@ -1659,6 +1659,77 @@ target: SandboxRef,
  * Host, or `host:port`.
  */
 host: string, };
+ * How to sign in.
+ */
+export type LoginKind = "login" | "setupToken" | "console";
+
+/**
+ * Begins to sign in.
+ */
+export type LoginStartParams = { 
+/**
+ * How.
+ */
+kind: LoginKind, 
+/**
+ * Name of the login home; the person's own, `default`, when left out.
+ */
+home?: string, 
+/**
+ * The sandbox whose own login home it is to be, in the place of a name.
+ */
+target?: SandboxRef, 
+/**
+ * Says that a login which is there may be replaced. It is refused without.
+ */
+replace: boolean, };
+
+/**
+ * What the person copied in the browser.
+ */
+export type LoginCodeParams = { 
+/**
+ * The operation that signs in.
+ */
+operationId: string, 
+/**
+ * The code as it was copied. It goes to `claude` and nowhere else.
+ */
+code: Secret, };
+
+/**
+ * Whether the login of another account than before may take its place.
+ */
+export type LoginAcceptParams = { 
+/**
+ * The operation that signs in.
+ */
+operationId: string, 
+/**
+ * False ends it and leaves the login before as it was.
+ */
+accept: boolean, };
+
+/**
+ * What a sign-in asks of the person.
+ */
+export type LoginAsk = { "type": "url", 
+/**
+ * The address: always `https`, always a host of Anthropic's.
+ */
+url: string, } | { "type": "wantsCode" } | { "type": "wrongCode", 
+/**
+ * What is wrong with it, in plain words.
+ */
+reason: string, } | { "type": "otherAccount", 
+/**
+ * Whose login it was, as far as it says so.
+ */
+before?: string, 
+/**
+ * Whose login it is now, as far as it says so.
+ */
+now?: string, };
 
 /**
  * The answer to a method that starts an operation.
@@ -1801,6 +1872,7 @@ export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "open
  * What went wrong. The string form is stable and meant for scripts.
  */
 export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked";
+export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked" | "login.running" | "login.exists" | "login.wrongCode" | "login.timedOut" | "login.failed" | "login.notAsked";
 
 /**
  * An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.
@@ -1852,6 +1924,10 @@ sandboxes: Array<SandboxInfo>,
  * Connections that wait for the person, by sandbox.
  */
 asks: { [key in string]: Array<EgressAsk> }, 
+/**
+ * What running sign-ins ask of the person, by operation.
+ */
+logins?: { [key in string]: Array<LoginAsk> }, 
 /**
  * The operations that run.
  */
@@ -1924,6 +2000,15 @@ sandboxId: string,
  * Id of the question.
  */
 askId: string, } | { "type": "operationStarted", 
+sandboxId?: string, } | { "type": "loginAsks", 
+/**
+ * Which operation.
+ */
+operationId: string, 
+/**
+ * What it asks.
+ */
+ask: LoginAsk, } | { "type": "operationStarted", 
 /**
  * The operation.
  */
@@ -2047,6 +2132,12 @@ export interface Methods {
   "boxwood/git/decide": { params: GitDecideParams; result: GitReport; outcome: never };
   /** Takes back what was decided for a host: the next request asks again. */
   "boxwood/git/revoke": { params: GitRevokeParams; result: GitReport; outcome: never };
+  /** Signs in with the real `claude` in a container of its own. What it asks of the person arrives as events. A second sign-in to the same login home is refused while one runs. */
+  "boxwood/login/start": { params: LoginStartParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Hands on the code that the browser showed. One that is not of this sign-in is asked for again. */
+  "boxwood/login/code": { params: LoginCodeParams; result: Empty; outcome: never };
+  /** Says whether the login of another account may take the place of the one before. */
+  "boxwood/login/accept": { params: LoginAcceptParams; result: Empty; outcome: never };
   /** The images the product built, with their sizes. */
   "boxwood/image/list": { params: Empty; result: Array<ImageInfo>; outcome: never };
   /** Builds an image variant unless one of the same content exists. */
@@ -2101,6 +2192,9 @@ export const methods = {
   gitApprovals: "boxwood/git/approvals",
   gitDecide: "boxwood/git/decide",
   gitRevoke: "boxwood/git/revoke",
+  startLogin: "boxwood/login/start",
+  loginCode: "boxwood/login/code",
+  acceptLogin: "boxwood/login/accept",
   images: "boxwood/image/list",
   buildImage: "boxwood/image/build",
   templates: "boxwood/template/list",
@@ -2176,4 +2270,10 @@ export const errorNumbers: Record<ErrorCode, number> = {
   "credentials.unusable": -34002,
   "credentials.store": -34003,
   "credentials.locked": -34004,
+  "login.running": -34101,
+  "login.exists": -34102,
+  "login.wrongCode": -34103,
+  "login.timedOut": -34104,
+  "login.failed": -34105,
+  "login.notAsked": -34106,
 };

@@ -110,6 +110,8 @@ pub(crate) enum Verb {
     /// Look after your git credentials in sandboxes: for which hosts they are given.
     #[command(subcommand)]
     Git(GitVerb),
+    /// Sign in to Claude, with nothing installed here.
+    Login(LoginArguments),
     /// Examine engine, permissions, image, disk and versions.
     Doctor,
     /// Look after the background process that owns the sandboxes' state.
@@ -380,9 +382,11 @@ pub(crate) enum DaemonVerb {
 mod credentials;
 mod egress;
 mod git;
+mod login;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;
 pub(crate) use git::GitVerb;
+pub(crate) use login::LoginArguments;

@@ -75,14 +75,19 @@ async fn follow(events: &mut Subscription<Event>, id: &str, on_event: &mut impl 
         let event = events.next().await?;
         match &event {
             // The first one begins the subscription; another one stands for events that were lost.
-            Event::Snapshot { operations, .. } => {
+            Event::Snapshot { operations, logins, .. } => {
                 if has_begun && !operations.iter().any(|operation| operation.operation_id == id) {
                     return None;
                 }
                 has_begun = true;
+                for ask in logins.get(id).into_iter().flatten() {
+                    on_event(&Event::LoginAsks { operation_id: id.to_owned(), ask: ask.clone() });
+                }
             }
             Event::OperationEnded { end } if end.operation_id == id => return Some(end.clone()),
-            Event::OperationProgress { operation_id, .. } | Event::OperationOutput { operation_id, .. }
+            Event::OperationProgress { operation_id, .. }
+            | Event::OperationOutput { operation_id, .. }
+            | Event::LoginAsks { operation_id, .. }
                 if operation_id == id =>
             {
                 on_event(&event);

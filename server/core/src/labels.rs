@@ -18,7 +18,7 @@ pub const TRACE: &str = "dev.boxwood.trace";
 pub const LIFETIME: &str = "dev.boxwood.lifetime";
 /// Version of Claude Code inside.
 pub const CLAUDE: &str = "dev.boxwood.claude";
-/// What an object is for: `sandbox`, `gateway`, `network`, `egress-network`, `runtime`, `image`, `project-image`, `gateway-image`, `probe`.
+/// What an object is for: `sandbox`, `gateway`, `network`, `egress-network`, `runtime`, `image`, `project-image`, `gateway-image`, `probe`, `login`.
 pub const ROLE: &str = "dev.boxwood.role";
 /// Variant of an agent image.
 pub const VARIANT: &str = "dev.boxwood.variant";

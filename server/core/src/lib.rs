@@ -9,6 +9,7 @@ pub mod egress;
 pub mod git;
 pub mod identity;
 pub mod labels;
+pub mod login;
 pub mod mask;
 pub mod paths;
 pub mod plan;

@@ -24,6 +24,7 @@ use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
 use crate::link::{Find, Link};
+use crate::login::Logins;
 use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
@@ -48,10 +49,11 @@ pub(crate) struct Daemon {
     pub(crate) records: Records,
     pub(crate) certificates: Certificates,
     pub(crate) egress: Egress,
-    pub(crate) sources: Sources,
+    pub(crate) sources: Arc<Sources>,
     pub(crate) environments: Environments,
     pub(crate) git: Git,
     pub(crate) feeds: Feeds,
+    pub(crate) logins: Logins,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -80,10 +82,11 @@ impl Daemon {
             records: Records::new(paths.clone()),
             certificates: Certificates::of_host(),
             egress: Egress::new(),
-            sources: Sources::open(&paths, lookup),
+            sources: Arc::new(Sources::open(&paths, lookup)),
             environments: Environments::default(),
             git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
+            logins: Logins::new(),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),

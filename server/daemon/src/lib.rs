@@ -23,6 +23,7 @@ mod known;
 mod lifecycle;
 mod link;
 mod listen;
+mod login;
 mod materials;
 mod metrics;
 mod operations;
@@ -102,6 +103,7 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     } else {
         let _ = ready::report(Ok(()));
     }
+    daemon.logins.keep_with(Arc::new(provisioning::requests::InStore::of(&daemon)));
     tracing::info!(build, pid = std::process::id(), "listening");
     tokio::spawn(watcher::run(Arc::clone(&daemon)));
     tokio::spawn(git::run(Arc::clone(&daemon)));

@@ -12,6 +12,7 @@ use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::journal::Journal;
 use crate::lifecycle::{overlay, roll_back, steps::Work};
+use crate::login;
 use crate::operations::{Handle, Subject};
 
 /// One journal is undone by one at a time.
@@ -20,6 +21,7 @@ const TURN: &str = "repair";
 /// Undoes every interrupted operation and removes containers that only held something for a moment.
 pub(crate) async fn run(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
     let turn = daemon.turn(TURN).lock_owned().await;
+    login::repair(daemon, engine).await;
     let journals = interrupted(daemon);
     if !journals.is_empty() {
         let (daemon_, engine_) = (Arc::clone(daemon), Arc::clone(engine));

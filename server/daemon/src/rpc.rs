@@ -32,7 +32,7 @@ use crate::materials::image;
 use crate::operations::Subject;
 use crate::provisioning::requests as credentials;
 use crate::prune::Extent;
-use crate::{doctor, inside, lifecycle, lifecycle::ensure, project, prune, settings, sys, templates};
+use crate::{doctor, inside, lifecycle, lifecycle::ensure, login, project, prune, settings, sys, templates};
 
 /// Most clients at a time.
 const CLIENTS: u32 = 256;
@@ -193,7 +193,7 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     on::<c::SetCredential>(m, |daemon, params| Ok(credentials::set(daemon, params)))?;
     on::<c::SignOut>(m, |daemon, params| Ok(credentials::sign_out(daemon, &params)))?;
     on::<c::SetCredentialMode>(m, credentials::set_mode)?;
-    on::<c::ResolveCredentials>(m, credentials::resolve)?;
+    on::<c::ResolveCredentials>(m, |daemon, params| credentials::resolve(daemon, &params))?;
     on_async::<c::EgressPolicyOf, _>(m, egress::policy)?;
     on_async::<c::EgressTest, _>(m, egress::test)?;
     on_async::<c::EgressDecide, _>(m, egress::decide)?;
@@ -204,6 +204,12 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     on_async::<c::GitApprovals, _>(m, git::approvals)?;
     on_async::<c::GitDecide, _>(m, git::decide)?;
     on_async::<c::GitRevoke, _>(m, git::revoke)?;
+    on_async::<c::StartLogin, _>(m, |daemon, params| async move {
+        daemon.registry.ready().await;
+        login::start(&daemon, params)
+    })?;
+    on::<c::LoginCode>(m, login::code)?;
+    on::<c::AcceptLogin>(m, |daemon, params| login::accept(daemon, &params))?;
     on_async::<c::Images, _>(m, |daemon, _| async move { image::list(&daemon).await })?;
     on::<c::BuildImage>(m, |daemon, params| {
         let daemon_ = Arc::clone(daemon);
@@ -331,6 +337,7 @@ fn snapshot(daemon: &Daemon) -> Event {
     Event::Snapshot {
         sandboxes: daemon.registry.list(),
         asks: daemon.egress.asks(),
+        logins: daemon.logins.asks(),
         operations: daemon.operations.list_running(),
         engine: daemon.link.status(),
     }

@@ -17,6 +17,7 @@ use crate::egress::{
     EgressReport, EgressTestParams, EgressVerdict,
 };
 use crate::git::{GitDecideParams, GitReport, GitRevokeParams};
+use crate::login::{LoginAcceptParams, LoginCodeParams, LoginStartParams};
 use crate::operation::{Cancelled, Metric, OperationEnd, OperationParams, OperationStarted, OperationSummary};
 use crate::params::{
     AttachParams, AttachTarget, DaemonStatus, DaemonStopParams, DoctorReport, Empty, EnsureParams, EnsureResult,
@@ -188,6 +189,13 @@ contract! {
     "boxwood/git/decide" => GitDecide(GitDecideParams) -> GitReport;
     /// Takes back what was decided for a host: the next request asks again.
     "boxwood/git/revoke" => GitRevoke(GitRevokeParams) -> GitReport;
+
+    /// Signs in with the real `claude` in a container of its own. What it asks of the person arrives as events. A second sign-in to the same login home is refused while one runs.
+    "boxwood/login/start" => StartLogin(LoginStartParams) -> OperationStarted, ends CredentialsStatus;
+    /// Hands on the code that the browser showed. One that is not of this sign-in is asked for again.
+    "boxwood/login/code" => LoginCode(LoginCodeParams) -> Empty;
+    /// Says whether the login of another account may take the place of the one before.
+    "boxwood/login/accept" => AcceptLogin(LoginAcceptParams) -> Empty;
 
     /// The images the product built, with their sizes.
     "boxwood/image/list" => Images(Empty) -> Vec<ImageInfo>;

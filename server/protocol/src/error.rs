@@ -163,6 +163,19 @@ codes! {
     CredentialStore = -34003, "credentials.store", exit 69, Some("unlock the keyring and try again"), [Retry, RunDoctor];
     /// Claude Code holds its own locks of a login for too long.
     CredentialLocked = -34004, "credentials.locked", exit 75, Some("another Claude Code is writing its login; try again in a moment"), [Retry];
+
+    /// A sign-in to the same login home is running.
+    LoginRunning = -34101, "login.running", exit 75, Some("go on with the one that runs, or cancel it first"), [];
+    /// Somebody is signed in there already.
+    LoginExists = -34102, "login.exists", exit 73, Some("say that it may be replaced: 'boxwood login --replace'"), [];
+    /// The code was not accepted.
+    LoginWrongCode = -34103, "login.wrongCode", exit 77, Some("sign in again, and copy the whole code that the browser shows in the end"), [Retry];
+    /// Nobody gave the code in time.
+    LoginTimedOut = -34104, "login.timedOut", exit 75, Some("sign in again; the code is awaited for ten minutes"), [Retry];
+    /// Claude Code could not sign in.
+    LoginFailed = -34105, "login.failed", exit 70, Some("check that the network reaches claude.com and platform.claude.com, then sign in again"), [Retry, RunDoctor];
+    /// No sign-in with this id waits for that.
+    LoginNotAsked = -34106, "login.notAsked", exit 66, None, [];
 }
 
 /// An error as it crosses the wire: JSON-RPC's `message` is [`RpcError::message`], its `data` is this object.

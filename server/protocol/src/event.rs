@@ -5,6 +5,7 @@ use ts_rs::TS;
 
 use crate::egress::{EgressAsk, EgressDecision};
 use crate::git::GitAsk;
+use crate::login::LoginAsk;
 use crate::operation::{OperationEnd, OperationSummary, Stream};
 use crate::params::{EngineStatus, StatsSample};
 use crate::sandbox::SandboxInfo;
@@ -29,6 +30,10 @@ pub enum Event {
         /// Connections that wait for the person, by sandbox.
         #[serde(default)]
         asks: std::collections::BTreeMap<String, Vec<EgressAsk>>,
+        /// What running sign-ins ask of the person, by operation.
+        #[serde(default, skip_serializing_if = "std::collections::BTreeMap::is_empty")]
+        #[ts(as = "Option<std::collections::BTreeMap<String, Vec<LoginAsk>>>", optional)]
+        logins: std::collections::BTreeMap<String, Vec<LoginAsk>>,
         /// The operations that run.
         operations: Vec<OperationSummary>,
         /// The engine.
@@ -98,6 +103,13 @@ pub enum Event {
         sandbox_id: String,
         /// Id of the question.
         ask_id: String,
+    },
+    /// A sign-in asks something of the person.
+    LoginAsks {
+        /// Which operation.
+        operation_id: String,
+        /// What it asks.
+        ask: LoginAsk,
     },
     /// An operation began.
     OperationStarted {

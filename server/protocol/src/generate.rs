@@ -24,8 +24,8 @@ macro_rules! declarations {
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
     use {
-        crate::credentials::*, crate::egress::*, crate::git::*, catalog::*, config::*, error::*, event::*,
-        operation::*, params::*, sandbox::*,
+        crate::credentials::*, crate::egress::*, crate::git::*, crate::login::*, catalog::*, config::*, error::*,
+        event::*, operation::*, params::*, sandbox::*,
     };
     declarations!(
         cfg,
@@ -120,6 +120,11 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         GitReport,
         GitDecideParams,
         GitRevokeParams,
+        LoginKind,
+        LoginStartParams,
+        LoginCodeParams,
+        LoginAcceptParams,
+        LoginAsk,
         OperationStarted,
         OperationParams,
         Cancelled,

@@ -14,6 +14,7 @@ pub mod event;
 pub mod gateway;
 pub mod generate;
 pub mod git;
+pub mod login;
 pub mod operation;
 pub mod params;
 pub mod sandbox;

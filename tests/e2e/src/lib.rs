@@ -7,6 +7,7 @@ pub mod api;
 pub mod cli;
 pub mod docker;
 pub mod gate;
+pub mod identity;
 pub mod internet;
 pub mod lsp;
 pub mod rpc;

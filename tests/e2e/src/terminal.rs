@@ -71,6 +71,12 @@ impl Terminal {
         assert!(!timeout.timed_out(), "'{text}' never showed; there was:\n{}", readable(&seen));
     }
 
+    /// What a person could have read on it so far.
+    #[must_use]
+    pub fn shown(&self) -> String {
+        readable(&self.seen.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
     /// Presses keys.
     ///
     /// # Panics

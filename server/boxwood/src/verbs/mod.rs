@@ -10,6 +10,7 @@ pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;
 pub(crate) mod list;
+pub(crate) mod login;
 pub(crate) mod logs;
 pub(crate) mod prune;
 pub(crate) mod start;
@@ -46,6 +47,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::Egress(verb) => egress::egress(verb, context).await,
         Verb::Credentials(verb) => credentials::credentials(verb, context).await,
         Verb::Git(verb) => git::git(verb, context).await,
+        Verb::Login(arguments) => login::login(arguments, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,
         Verb::Completions { shell } => completions(shell, context),

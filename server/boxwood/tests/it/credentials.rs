@@ -93,9 +93,9 @@ fn the_status_is_of_new_sandboxes_where_there_is_none_and_its_exit_status_says_h
         assert_eq!(output.status.code(), Some(expected), "{health}: {}", text(&output.stderr));
         assert_eq!(serde_json::from_slice::<Value>(&output.stdout).expect("JSON")["health"], health);
     }
-    assert_eq!(place.asked(STATUS)[0], json!({}));
+    assert_eq!(place.asked(STATUS)[0], json!({ "environment": {} }));
     place.run("status --sandbox shop", "");
-    assert_eq!(place.asked(STATUS).last(), Some(&json!({ "target": { "sandbox": "shop" } })));
+    assert_eq!(place.asked(STATUS).last(), Some(&json!({ "target": { "sandbox": "shop" }, "environment": {} })));
     let output = place.run("status", "");
     assert!(text(&output.stdout).contains("THE SANDBOX HOLDS"), "{}", text(&output.stdout));
 }
@@ -160,7 +160,7 @@ fn what_a_mode_means_is_shown_and_asked_about() {
     terminal.press(b"y\r");
     terminal.wait_for("held as 'sync' in sandbox shop");
     assert!(terminal.end().success());
-    let expected = json!({ "target": { "sandbox": "shop" }, "mode": "sync", "consent": true });
+    let expected = json!({ "target": { "sandbox": "shop" }, "mode": "sync", "consent": true, "environment": {} });
     assert_eq!(place.asked(SET_MODE), [expected]);
 }
 
@@ -175,14 +175,15 @@ fn without_a_person_a_mode_is_refused_with_its_explanation_unless_it_was_agreed_
 
     assert_eq!(place.run("mode sync --yes", "").status.code(), Some(0));
     assert_eq!(place.run("mode token", "").status.code(), Some(0), "it has no explanation");
-    let expected = [json!({ "mode": "sync", "consent": true }), json!({ "mode": "token", "consent": false })];
+    let wish = |mode: &str, consent: bool| json!({ "mode": mode, "consent": consent, "environment": {} });
+    let expected = [wish("sync", true), wish("token", false)];
     assert_eq!(place.asked(SET_MODE), expected);
 }
 
 #[test]
 fn what_another_source_means_is_said_by_its_refusal() {
     let place = Place::new();
-    let refusal = RpcError::new(ErrorCode::InvalidParams, "holding it is for you to decide").hint(MEANS);
+    let refusal = RpcError::new(ErrorCode::CredentialConsent, "holding it is for you to decide").hint(MEANS);
     place.daemon.answer(SET_MODE, [Err(refusal.clone()), Ok(status("ok"))]);
     let mut terminal = Terminal::open(place.command("mode token --source hostLogin"));
     terminal.wait_for(MEANS);

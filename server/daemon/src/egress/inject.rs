@@ -38,6 +38,10 @@ impl Egress {
     ) -> Result<()> {
         let servers = servers(&injections, &reach);
         let given = injections.into_iter().map(given).collect::<Result<Vec<_>>>()?;
+        let had_any = daemon.records.get(sandbox).is_some_and(|record| !record.credentials.is_empty());
+        if given.is_empty() && servers.is_empty() && !had_any {
+            return Ok(());
+        }
         let mut entry = self.get_soon(sandbox).await.ok_or_else(|| no_gateway(sandbox))?;
         loop {
             entry.state().injections = Some(given.clone());

@@ -74,7 +74,10 @@ impl Work {
             Step::Remove => self.remove().await,
             Step::RemoveNetwork => self.remove_network().await,
             Step::ClearPlaceholders => self.clear_placeholders(),
-            Step::Purge => files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id)),
+            Step::Purge => {
+                self.daemon.environments.forget(&self.identity.id);
+                files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id))
+            }
         }
     }
 

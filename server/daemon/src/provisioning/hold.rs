@@ -9,15 +9,15 @@ use boxwood_core::config::Resolved;
 use boxwood_core::credentials::environment::{Material, Server};
 use boxwood_core::credentials::provision::Injection;
 use boxwood_core::credentials::select::{Choice, Found, Wish, choose};
+use boxwood_core::credentials::sync::Decision;
 use boxwood_core::credentials::{Clock, Secret};
 use boxwood_core::egress::{self, EndpointError};
-use boxwood_core::seed;
 use boxwood_protocol::config::Network;
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialMode, CredentialSource};
 use serde::{Deserialize, Serialize};
 
 use super::{Where, apply};
-use crate::credentials::gather::{Gathered, Sources};
+use crate::credentials::gather::Gathered;
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::spec::CLAUDE_CONFIG;
@@ -111,6 +111,18 @@ impl Subject<'_> {
         let mut gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
         let Decided { choice, material } = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         let mode = choice.mode();
+        let own = self.daemon.paths.sandbox(self.sandbox);
+        if mode == CredentialMode::Sync || super::is_last_sync_due(&own, mode) {
+            match super::requests::make_same(self.daemon, self.sandbox, None).await {
+                Ok(Decision::Conflict(conflict)) => {
+                    warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
+                }
+                Ok(Decision::Keep(_) | Decision::Copy { .. }) => {}
+                // The copy may hold what was renewed last; it does not go before that is safe.
+                Err(problem) if mode != CredentialMode::Sync => return Err(problem),
+                Err(problem) => warnings.push(problem.to_string()),
+            }
+        }
         let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
         self.remember(Held { source: choice.outcome.ok().map(|(source, _)| source), mode })?;
         if let Err(refusal) = choice.outcome
@@ -175,7 +187,7 @@ impl Subject<'_> {
 pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway: bool) -> Decided {
     loop {
         let choice = choose(&gathered.findings, wish, has_gateway, gathered.is_ci);
-        let (Ok((source, CredentialMode::Brokered | CredentialMode::Token))) = choice.outcome else {
+        let Ok((source, CredentialMode::Brokered | CredentialMode::Token)) = choice.outcome else {
             return Decided { choice, material: None };
         };
         let problem = match gathered.material(source).await {
@@ -204,7 +216,7 @@ const fn is_of_environment(source: CredentialSource) -> bool {
 
 /// The time.
 pub(crate) fn clock() -> Clock {
-    Clock::at(i64::try_from(sys::now_ms()).unwrap_or(i64::MAX))
+    Clock::at(sys::now_ms())
 }
 
 fn file_of_all(daemon: &Daemon) -> PathBuf {

@@ -50,11 +50,6 @@ pub(crate) struct Applied {
     pub(crate) warnings: Vec<String>,
 }
 
-/// The mode that a sandbox's files are in; `None` when there was none yet.
-pub(crate) fn mode(own: &Path) -> Option<CredentialMode> {
-    traces(own).mode()
-}
-
 /// Whether both sides have to be made the same once more before the sandbox holds anything but a copy.
 pub(crate) fn is_last_sync_due(own: &Path, mode: CredentialMode) -> bool {
     traces(own).mode() == Some(CredentialMode::Sync) && mode != CredentialMode::Sync

@@ -7,10 +7,10 @@ use boxwood_core::credentials::select::{Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
 use boxwood_core::credentials::stored::Stored;
 use boxwood_core::credentials::sync::{Conflict, Decision};
-use boxwood_core::credentials::{CredentialFile, source};
+use boxwood_core::credentials::{CredentialFile, Secret, source};
 use boxwood_protocol::credentials::{
     ClientEnvironment, CredentialMode, CredentialSource, CredentialsParams, CredentialsResolveParams,
-    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus,
+    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus, StoredCredential,
 };
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::SandboxRef;
@@ -20,6 +20,7 @@ use boxwood_protocol::{ErrorCode, Event, RpcError};
 use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide};
 use super::sync::Pair;
 use crate::claude_directory::ClaudeDirectory;
+use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
 use crate::credentials::locks::{self, Purpose};
 use crate::credentials::store::Entry;
@@ -27,9 +28,11 @@ use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::ensure::{identity_of, on_sandbox};
 use crate::lifecycle::gateway;
+use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
 use crate::{files, settings};
+use futures::future::BoxFuture;
 
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -118,18 +121,45 @@ fn conflict(
     }
 }
 
+/// Where sign-ins put tokens and keys.
+pub(crate) struct InStore(Arc<Sources>);
+
+impl InStore {
+    /// The person's store.
+    pub(crate) fn of(daemon: &Daemon) -> Self {
+        Self(Arc::clone(&daemon.sources))
+    }
+}
+
+impl Keep for InStore {
+    fn keep(&self, kind: StoredCredential, value: Secret) -> BoxFuture<'_, Result<()>> {
+        Box::pin(async move { keep(&self.0, kind, value, None).await.map(drop) })
+    }
+}
+
+/// Keeps a key or a token; gives the source that it is for, and what the person should know.
+async fn keep(
+    sources: &Sources,
+    kind: StoredCredential,
+    value: Secret,
+    base_url: Option<String>,
+) -> Result<(CredentialSource, Option<String>)> {
+    let stored = Stored::new(kind, value, base_url, clock().now_ms)
+        .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
+    let kept = sources.kept();
+    kept.ask_again();
+    let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(|failure| store(&failure))?;
+    Ok((stored.source(), kept.warning(place)))
+}
+
 /// Keeps a key or a token, and gives it to the sandboxes that have theirs from there.
 pub(crate) fn set(daemon: &Arc<Daemon>, params: CredentialsSetParams) -> OperationStarted {
     let daemon_ = Arc::clone(daemon);
     daemon.operations.start("setCredential", About::default(), move |_| async move {
         let CredentialsSetParams { kind, value, base_url } = params;
-        let stored = Stored::new(kind, value, base_url, clock().now_ms)
-            .map_err(|cause| RpcError::new(ErrorCode::InvalidParams, cause.to_string()))?;
-        let kept = daemon_.sources.kept();
-        kept.ask_again();
-        let place = kept.set(Entry::of(kind), &stored.render()).await.map_err(store)?;
-        let mut warnings: Vec<String> = kept.warning(place).into_iter().collect();
-        warnings.extend(again_everywhere(&daemon_, stored.source()).await);
+        let (source, warning) = keep(&daemon_.sources, kind, value, base_url).await?;
+        let mut warnings = Vec::from_iter(warning);
+        warnings.extend(again_everywhere(&daemon_, source).await);
         let mut told = of(&daemon_, None, None).await?;
         told.warnings.splice(0..0, warnings);
         Ok(told)
@@ -141,8 +171,12 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
     let (daemon_, source) = (Arc::clone(daemon), params.source);
     daemon.operations.start("signOut", About::default(), move |_| async move {
         match source {
-            CredentialSource::StoredKey => daemon_.sources.kept().delete(Entry::ApiKey).await.map_err(store)?,
-            CredentialSource::StoredLogin => daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(store)?,
+            CredentialSource::StoredKey => {
+                daemon_.sources.kept().delete(Entry::ApiKey).await.map_err(|failure| store(&failure))?;
+            }
+            CredentialSource::StoredLogin => {
+                daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(|failure| store(&failure))?;
+            }
             CredentialSource::LoginHome => forget_login(&daemon_).await?,
             CredentialSource::HostLogin => {}
             CredentialSource::KeyHelper => {
@@ -170,7 +204,7 @@ async fn forget_login(daemon: &Daemon) -> Result<()> {
         return Ok(());
     }
     let storage = home.join(".claude");
-    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
 }
 
@@ -275,9 +309,9 @@ async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: 
 }
 
 /// Keeps one of two logins where it could not be told which is the newer.
-pub(crate) fn resolve(daemon: &Arc<Daemon>, params: CredentialsResolveParams) -> Result<OperationStarted> {
+pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -> Result<OperationStarted> {
     let identity = identity_of(&daemon.resolve(&params.target)?);
-    let daemon_ = Arc::clone(daemon);
+    let (daemon_, keep) = (Arc::clone(daemon), params.keep);
     Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
         let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
         if daemon_.records.get(&identity.id).and_then(|record| record.held).map(|held| held.mode)
@@ -286,7 +320,7 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: CredentialsResolveParams) ->
             return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
                 .hint("choose that with 'boxwood credentials mode sync'"));
         }
-        match make_same(&daemon_, &identity.id, Some(params.keep)).await? {
+        match make_same(&daemon_, &identity.id, Some(keep)).await? {
             Decision::Conflict(conflict) => {
                 Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
             }
@@ -307,8 +341,9 @@ pub(crate) async fn make_same(
     let claude = daemon.sources.claude();
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
-    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(held)?;
-    let sandbox_lock = locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
+    let sandbox_lock =
+        locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let account = claude.login().await.ok().flatten().map(|login| login.account).unwrap_or_default();
     let own = daemon.paths.sandbox(sandbox);
     let parent = claude.storage().parent().unwrap_or_else(|| claude.storage()).to_path_buf();
@@ -321,10 +356,10 @@ pub(crate) async fn make_same(
     })
 }
 
-fn store(failure: crate::credentials::store::Failure) -> RpcError {
+fn store(failure: &crate::credentials::store::Failure) -> RpcError {
     RpcError::new(ErrorCode::CredentialStore, failure.to_string())
 }
 
-fn held(cause: locks::LockError) -> RpcError {
+fn held(cause: &locks::LockError) -> RpcError {
     RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }

@@ -132,7 +132,7 @@ fn a_mode_that_is_left_anywhere_in_between_is_entered_whole_afterwards() {
             assert_eq!(login.contains(LOGIN), from.mode == CredentialMode::Isolated, "{case}, killed at {writes}");
             drop(world.hold(to, usize::MAX).expect("held after all"));
             assert_eq!(world.inside(), expected, "{case}, killed at {writes}");
-            assert_eq!(mode(&world.place.own), Some(to.mode), "{case}, killed at {writes}");
+            assert_eq!(traces(&world.place.own).mode(), Some(to.mode), "{case}, killed at {writes}");
             if is_whole {
                 assert!(writes > 4, "{case}");
                 break;

@@ -17,6 +17,7 @@ mod git;
 mod images;
 mod interrupted;
 mod lifecycle;
+mod login;
 mod paths;
 mod prune;
 mod terminal;

@@ -6,7 +6,7 @@ mod words;
 use boxwood_client::Connection;
 use boxwood_protocol::contract::{CredentialsStatusOf, Inspect, ResolveCredentials, SetCredential, SignOut};
 use boxwood_protocol::credentials::{
-    CredentialHealth, CredentialSide, CredentialSource, CredentialsParams, CredentialsResolveParams,
+    ClientEnvironment, CredentialHealth, CredentialSide, CredentialSource, CredentialsParams, CredentialsResolveParams,
     CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus, StoredCredential,
 };
 use boxwood_protocol::params::SandboxRef;
@@ -34,10 +34,20 @@ pub(super) async fn credentials(verb: CredentialsVerb, context: &Context) -> Out
     }
 }
 
+/// Claude Code's variables here, which are a source as well.
+fn environment() -> Option<ClientEnvironment> {
+    Some(ClientEnvironment::read(&|name| std::env::var(name).ok()))
+}
+
+/// What is asked about these credentials.
+fn asked(target: Option<SandboxRef>) -> CredentialsParams {
+    CredentialsParams { target, environment: environment() }
+}
+
 async fn status(whose: WhoseArguments, context: &Context) -> Outcome {
     let connection = context.connect().await?;
     let target = meant(&connection, whose, context).await?;
-    let status = connection.call::<CredentialsStatusOf>(&CredentialsParams { target }).await?;
+    let status = connection.call::<CredentialsStatusOf>(&asked(target)).await?;
     context.screen.show(&status, |paint| words::status(&status, paint, Timestamp::now()))?;
     Ok(match status.health {
         CredentialHealth::Ok | CredentialHealth::Expiring | CredentialHealth::Attention => 0,

@@ -2,9 +2,7 @@
 
 use boxwood_client::Connection;
 use boxwood_protocol::contract::{CredentialsStatusOf, SetCredentialMode};
-use boxwood_protocol::credentials::{
-    CredentialMode, CredentialSource, CredentialsParams, CredentialsSetModeParams, CredentialsStatus,
-};
+use boxwood_protocol::credentials::{CredentialMode, CredentialSource, CredentialsSetModeParams, CredentialsStatus};
 use boxwood_protocol::params::SandboxRef;
 use boxwood_protocol::{ErrorCode, RpcError};
 
@@ -27,7 +25,7 @@ pub(super) struct Wish {
 pub(super) async fn choose(wish: &Wish, whose: WhoseArguments, context: &Context) -> Outcome {
     let connection = context.connect().await?;
     let target = super::meant(&connection, whose, context).await?;
-    let status = connection.call::<CredentialsStatusOf>(&CredentialsParams { target: target.clone() }).await?;
+    let status = connection.call::<CredentialsStatusOf>(&super::asked(target.clone())).await?;
     let explanation = explanation(wish, &status);
     let is_agreed = wish.is_agreed || explanation.is_some();
     if let Some(explanation) = explanation.filter(|_| !wish.is_agreed) {
@@ -35,7 +33,7 @@ pub(super) async fn choose(wish: &Wish, whose: WhoseArguments, context: &Context
     }
     let result = match request(wish, &target, is_agreed, &connection, context).await {
         // Of a source that is not in use, only the refusal says what the choice means.
-        Err(refusal) if refusal.code == ErrorCode::InvalidParams && !is_agreed && is_other(wish, &status) => {
+        Err(refusal) if refusal.code == ErrorCode::CredentialConsent && !is_agreed && is_other(wish, &status) => {
             let Some(explanation) = &refusal.hint else { return Err(refusal) };
             agree(wish, &target, &format!("{}. {explanation}", refusal.message), context).await?;
             request(wish, &target, true, &connection, context).await?
@@ -78,7 +76,12 @@ async fn request(
     connection: &Connection,
     context: &Context,
 ) -> Result<CredentialsStatus, RpcError> {
-    let params =
-        CredentialsSetModeParams { target: target.clone(), source: wish.source, mode: Some(wish.mode), consent };
+    let params = CredentialsSetModeParams {
+        target: target.clone(),
+        source: wish.source,
+        mode: Some(wish.mode),
+        consent,
+        environment: super::environment(),
+    };
     context.run::<SetCredentialMode>(connection, &params).await
 }
