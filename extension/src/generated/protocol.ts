@@ -1659,6 +1659,8 @@ target: SandboxRef,
  * Host, or `host:port`.
  */
 host: string, };
+
+/**
  * How to sign in.
  */
 export type LoginKind = "login" | "setupToken" | "console";
@@ -1871,7 +1873,6 @@ export type Action = "retry" | "runDoctor" | "showLogs" | "openSettings" | "open
 /**
  * What went wrong. The string form is stable and meant for scripts.
  */
-export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked";
 export type ErrorCode = "rpc.unknownMethod" | "rpc.invalidParams" | "rpc.requestTooLarge" | "internal" | "daemon.unavailable" | "daemon.version" | "daemon.busy" | "daemon.socketUnsafe" | "engine.unavailable" | "engine.permission" | "engine.tooOld" | "engine.failed" | "disk.full" | "engine.nameConflict" | "sandbox.notFound" | "sandbox.notRunning" | "sandbox.unhealthy" | "sandbox.ambiguous" | "sandbox.busy" | "project.invalid" | "project.forbidden" | "config.invalid" | "config.approvalRequired" | "image.failed" | "runtime.failed" | "operation.cancelled" | "operation.notFound" | "template.invalid" | "state.failed" | "egress.gateway" | "egress.leak" | "egress.nothing" | "credentials.consent" | "credentials.unusable" | "credentials.store" | "credentials.locked" | "login.running" | "login.exists" | "login.wrongCode" | "login.timedOut" | "login.failed" | "login.notAsked";
 
 /**
@@ -1999,8 +2000,7 @@ sandboxId: string,
 /**
  * Id of the question.
  */
-askId: string, } | { "type": "operationStarted", 
-sandboxId?: string, } | { "type": "loginAsks", 
+askId: string, } | { "type": "loginAsks", 
 /**
  * Which operation.
  */

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::process::ExitCode;
@@ -110,6 +111,7 @@ pub(crate) fn run() -> Result<ExitCode, Error> {
     let directory = SessionDir::of_current_user()?;
     let path = directory.git_socket();
     let listener = bind(&path)?;
+    let own = inode(&path);
     let channel = Arc::new(Channel::default());
     let server = Arc::clone(&channel);
     std::thread::spawn(move || accept(&server, &listener));
@@ -126,9 +128,15 @@ pub(crate) fn run() -> Result<ExitCode, Error> {
         }
         line.clear();
     }
-    // Another one may have taken its place already; then this socket is not ours any more, and theirs is made anew.
-    let _ = std::fs::remove_file(&path);
+    // A daemon that was started anew has begun another one already; what is there by now may be that one's.
+    if inode(&path) == own {
+        let _ = std::fs::remove_file(&path);
+    }
     Ok(ExitCode::SUCCESS)
+}
+
+fn inode(path: &Path) -> Option<u64> {
+    std::fs::symlink_metadata(path).ok().map(|found| found.ino())
 }
 
 fn bind(path: &Path) -> Result<UnixListener, Error> {
