@@ -33,6 +33,7 @@ use crate::registry::Known;
 pub(crate) struct Git {
     host: HostGit,
     /// Socket of the person's SSH agent, whether or not somebody listens there.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code, reason = "the engine has its own way to the agent"))]
     agent: Option<PathBuf>,
     asks: Asks,
 }

@@ -16,7 +16,7 @@ const FILL: &str = "printf 'protocol=https\\nhost=git.example\\n\\n' | GIT_TERMI
 fn world() -> World {
     let world = World::new();
     let configuration = format!(
-        "[user]\n\tname = A \"Person\"\n\temail = person@host.example\n[core]\n\teditor = canary-editor\n\
+        "[user]\n\tname = A \\\"Person\\\"\n\temail = person@host.example\n[core]\n\teditor = canary-editor\n\
          [credential \"https://git.example\"]\n\thelper = \"!f() {{ printf 'username=me\\\\npassword={CANARY}\\\\n'; }}; f\"\n"
     );
     fs::write(world.home().join(".gitconfig"), configuration).expect("written");
