@@ -84,7 +84,7 @@ mod tests {
         };
         let text = words(&report, Paint::default());
         let expected =
-            "HOST            GIT CREDENTIAL\na.example       allowed\nb.example:8443  denied\nc\\n.example    waits\n";
+            "HOST            GIT CREDENTIAL\na.example       allowed\nb.example:8443  denied\nc\\n.example     waits\n";
         assert_eq!(text, expected);
         let nothing = GitReport { approvals: Vec::new(), asks: Vec::new(), ..report };
         assert!(words(&nothing, Paint::default()).starts_with("Nothing was decided"));

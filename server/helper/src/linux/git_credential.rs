@@ -85,7 +85,7 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode, Error> {
     match ask(&directory.git_socket(), &attributes) {
         Ok(answer) => say(&answer),
         Err(_) => {
-            eprintln!("boxwood: no credential for {}: Boxwood does not listen at present", plain(&attributes.host))
+            eprintln!("boxwood: no credential for {}: Boxwood does not listen at present", plain(&attributes.host));
         }
     }
     Ok(ExitCode::SUCCESS)

@@ -16,7 +16,7 @@ const FILL: &str = "printf 'protocol=https\\nhost=git.example\\n\\n' | GIT_TERMI
 fn world() -> World {
     let world = World::new();
     let configuration = format!(
-        "[user]\n\tname = A \\\"Person\\\"\n\temail = person@host.example\n[core]\n\teditor = canary-editor\n\
+        "[user]\n\tname = A \\\"B\\\" Person\n\temail = person@host.example\n[core]\n\teditor = canary-editor\n\
          [credential \"https://git.example\"]\n\thelper = \"!f() {{ printf 'username=me\\\\npassword={CANARY}\\\\n'; }}; f\"\n"
     );
     fs::write(world.home().join(".gitconfig"), configuration).expect("written");
@@ -86,13 +86,25 @@ fn commits_inside_are_the_persons_and_nothing_else_of_their_configuration_is() {
     let world = world();
     let _ = world.start_with(["--network", "none"]);
     let commit = "git init -q r && cd r && git commit -q --allow-empty -m one && git log -1 --format='%an <%ae>'";
-    assert_eq!(world.sh(commit).ok().out().trim(), "A \"Person\" <person@host.example>");
+    assert_eq!(world.sh(commit).ok().out().trim(), "A \"B\" Person <person@host.example>");
     let all = world.sh("git config --list").ok().out();
     assert!(!all.contains("canary-editor") && !all.contains(CANARY), "{all}");
     let own =
         "cd r && git config user.email own@r.example && git commit -q --allow-empty -m two && git log -1 --format=%ae";
     assert_eq!(world.sh(own).ok().out().trim(), "own@r.example", "a repository's own settings count");
     assert!(world.sh("test -e ~/.gitconfig || test -e ~/.ssh").status != 0, "neither is there");
+}
+
+#[test]
+fn git_is_answered_again_after_the_daemon_was_killed() {
+    let world = world();
+    let _ = world.start_with(["--network", "open"]);
+    let _ = world.boxwood(["git", "allow", "git.example"]).run().ok();
+    for _ in 0..2 {
+        until("a credential", || world.sh(FILL).out().contains(CANARY).then_some(()));
+        world.kill_daemon();
+    }
+    until("a credential from the daemon after", || world.sh(FILL).out().contains(CANARY).then_some(()));
 }
 
 /// An agent with a key of its own; it ends with this.
