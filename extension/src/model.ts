@@ -122,6 +122,8 @@ export function reduce(model: Model, input: Input): Model {
     case "credentials":
       return { ...model, credentials: input.status };
     case "credentialsChanged":
+    case "gitAsking":
+    case "gitAsked":
     case "loginAsks":
     case "operationOutput":
       return model;

@@ -14,6 +14,8 @@ export const eventFields: Readonly<Record<Event["type"], Fields>> = {
   egressAsking: { sandboxId: "string", ask: "object" },
   egressAsked: { sandboxId: "string", askId: "string" },
   credentialsChanged: {},
+  gitAsking: { sandboxId: "string", ask: "object" },
+  gitAsked: { sandboxId: "string", askId: "string" },
   loginAsks: { operationId: "string", ask: "object" },
   operationStarted: { operation: "object" },
   operationProgress: { operationId: "string", message: "string", done: "number", total: "number" },

@@ -33,6 +33,7 @@ const settings: Record<keyof SandboxConfig, true> = {
   maskedPaths: true,
   claudeArgs: true,
   hostLogin: true,
+  sshAgent: true,
 };
 
 describe("commands", () => {

@@ -602,6 +602,11 @@ export type Network = "gateway" | "open" | "none";
 export type WorkspacePath = "same" | "workspaces";
 
 /**
+ * Whether a sandbox may ask the host's SSH agent.
+ */
+export type SshAgent = "off" | "on";
+
+/**
  * One layer of settings; what it leaves out comes from the layer below: editor or flags over project over user over
  * defaults.
  */
@@ -669,7 +674,11 @@ claudeArgs?: Array<string>,
 /**
  * Lets the sandbox use the login of Claude Code on this machine: it receives the short-lived access token, never the refresh token. Off by default; ignored in a project's file.
  */
-hostLogin?: boolean, };
+hostLogin?: boolean, 
+/**
+ * Lets the sandbox ask the SSH agent of this machine, for git over SSH and for signing commits. Keys never leave the agent, but what runs inside can use each of them while this is `on`.
+ */
+sshAgent?: SshAgent, };
 
 /**
  * The network policy of one layer of settings.
@@ -1566,6 +1575,92 @@ modes: Array<CredentialModeReport>,
 warnings: Array<string>, };
 
 /**
+ * A request for a credential that waits for the person.
+ */
+export type GitAsk = { 
+/**
+ * Tells this question from others of the daemon.
+ */
+id: string, 
+/**
+ * Host, with its port where that is not 443.
+ */
+host: string, 
+/**
+ * Project whose sandboxes the answer is for.
+ */
+project: string, 
+/**
+ * When it is refused without an answer, milliseconds since 1970.
+ */
+untilMs: number, };
+
+/**
+ * What the person decided.
+ */
+export type GitAnswer = "allow" | "deny";
+
+/**
+ * What was decided for a host.
+ */
+export type GitApproval = { 
+/**
+ * Host, with its port where that is not 443.
+ */
+host: string, 
+/**
+ * The decision.
+ */
+answer: GitAnswer, };
+
+/**
+ * Decisions and open questions of a project.
+ */
+export type GitReport = { 
+/**
+ * Canonical path of the project.
+ */
+project: string, 
+/**
+ * What was decided, by host.
+ */
+approvals: Array<GitApproval>, 
+/**
+ * Requests that wait.
+ */
+asks: Array<GitAsk>, };
+
+/**
+ * Decides about a host.
+ */
+export type GitDecideParams = { 
+/**
+ * Which sandbox, or the project; the decision is for the whole project.
+ */
+target: SandboxRef, 
+/**
+ * Host, or `host:port`.
+ */
+host: string, 
+/**
+ * The decision.
+ */
+answer: GitAnswer, };
+
+/**
+ * Takes a decision back.
+ */
+export type GitRevokeParams = { 
+/**
+ * Which sandbox, or the project.
+ */
+target: SandboxRef, 
+/**
+ * Host, or `host:port`.
+ */
+host: string, };
+
+/**
  * How to sign in.
  */
 export type LoginKind = "login" | "setupToken" | "console";
@@ -1889,7 +1984,23 @@ askId: string, } | { "type": "credentialsChanged",
 /**
  * The sandbox whose credentials they are; left out when it may be every sandbox's.
  */
-sandboxId?: string, } | { "type": "loginAsks", 
+sandboxId?: string, } | { "type": "gitAsking", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * The question.
+ */
+ask: GitAsk, } | { "type": "gitAsked", 
+/**
+ * Which sandbox.
+ */
+sandboxId: string, 
+/**
+ * Id of the question.
+ */
+askId: string, } | { "type": "loginAsks", 
 /**
  * Which operation.
  */
@@ -2015,6 +2126,12 @@ export interface Methods {
   "boxwood/credentials/setMode": { params: CredentialsSetModeParams; result: OperationStarted; outcome: CredentialsStatus };
   /** Keeps one of two logins where it could not be told which is the newer; the other one is kept as a backup. */
   "boxwood/credentials/resolve": { params: CredentialsResolveParams; result: OperationStarted; outcome: CredentialsStatus };
+  /** Which hosts a project's sandboxes get git credentials of this machine for, and which requests wait for the person. */
+  "boxwood/git/approvals": { params: SandboxRef; result: GitReport; outcome: never };
+  /** Lets a project's sandboxes have the person's git credential for a host, or refuses it to them, from now on. */
+  "boxwood/git/decide": { params: GitDecideParams; result: GitReport; outcome: never };
+  /** Takes back what was decided for a host: the next request asks again. */
+  "boxwood/git/revoke": { params: GitRevokeParams; result: GitReport; outcome: never };
   /** Signs in with the real `claude` in a container of its own. What it asks of the person arrives as events. A second sign-in to the same login home is refused while one runs. */
   "boxwood/login/start": { params: LoginStartParams; result: OperationStarted; outcome: CredentialsStatus };
   /** Hands on the code that the browser showed. One that is not of this sign-in is asked for again. */
@@ -2072,6 +2189,9 @@ export const methods = {
   signOut: "boxwood/credentials/signOut",
   setCredentialMode: "boxwood/credentials/setMode",
   resolveCredentials: "boxwood/credentials/resolve",
+  gitApprovals: "boxwood/git/approvals",
+  gitDecide: "boxwood/git/decide",
+  gitRevoke: "boxwood/git/revoke",
   startLogin: "boxwood/login/start",
   loginCode: "boxwood/login/code",
   acceptLogin: "boxwood/login/accept",

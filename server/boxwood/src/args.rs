@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use boxwood_protocol::config::{ImageVariant, Network};
+use boxwood_protocol::config::{ImageVariant, Network, SshAgent};
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -107,6 +107,9 @@ pub(crate) enum Verb {
     /// Look after Claude's credentials: whose, from where, and what sandboxes hold.
     #[command(subcommand)]
     Credentials(CredentialsVerb),
+    /// Look after your git credentials in sandboxes: for which hosts they are given.
+    #[command(subcommand)]
+    Git(GitVerb),
     /// Sign in to Claude, with nothing installed here.
     Login(LoginArguments),
     /// Examine engine, permissions, image, disk and versions.
@@ -180,6 +183,9 @@ pub(crate) struct SettingArguments {
     /// Let the sandbox use the login of Claude Code on this machine.
     #[arg(long)]
     pub(crate) host_login: bool,
+    /// Let the sandbox ask the SSH agent of this machine, or not.
+    #[arg(long, value_name = "WHEN", value_parser = crate::settings::ssh_agent, num_args = 0..=1, default_missing_value = "on", require_equals = true)]
+    pub(crate) ssh_agent: Option<SshAgent>,
     /// Approve the project's configuration file as it stands.
     #[arg(long)]
     pub(crate) approve_config: bool,
@@ -375,10 +381,12 @@ pub(crate) enum DaemonVerb {
 
 mod credentials;
 mod egress;
+mod git;
 mod login;
 #[cfg(test)]
 mod tests;
 
 pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;
+pub(crate) use git::GitVerb;
 pub(crate) use login::LoginArguments;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig};
+use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig, SshAgent};
 use boxwood_protocol::egress::EgressConfig;
 use boxwood_protocol::{ErrorCode, RpcError};
 
@@ -27,6 +27,15 @@ pub(crate) fn network(text: &str) -> Result<Network, String> {
         "open" => Ok(Network::Open),
         "none" => Ok(Network::None),
         _ => Err("choose gateway, open or none".to_owned()),
+    }
+}
+
+/// Reads whether the SSH agent may be asked.
+pub(crate) fn ssh_agent(text: &str) -> Result<SshAgent, String> {
+    match text {
+        "on" => Ok(SshAgent::On),
+        "off" => Ok(SshAgent::Off),
+        _ => Err("choose on or off".to_owned()),
     }
 }
 
@@ -80,6 +89,7 @@ pub(crate) fn config(
         protected_paths: None,
         claude_args: (!claude_args.is_empty()).then_some(claude_args),
         host_login: flags.host_login.then_some(true),
+        ssh_agent: flags.ssh_agent,
     };
     Ok((config != SandboxConfig::default()).then_some(config))
 }

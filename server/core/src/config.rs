@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use boxwood_protocol::config::{ConfigSource, ImageVariant, Lifetime, Network, SandboxConfig, WorkspacePath};
+use boxwood_protocol::config::{ConfigSource, ImageVariant, Lifetime, Network, SandboxConfig, SshAgent, WorkspacePath};
 use jsonc_parser::ParseOptions;
 
 use crate::egress::{EgressLayers, settings};
@@ -98,6 +98,8 @@ pub struct Resolved {
     pub claude_args: Vec<String>,
     /// Whether the host's login may be used.
     pub host_login: bool,
+    /// Whether it may ask the SSH agent of the host.
+    pub ssh_agent: SshAgent,
 }
 
 /// Reads a layer from JSON with comments and trailing commas.
@@ -143,6 +145,7 @@ pub fn defaults() -> SandboxConfig {
         masked_paths: Some(Vec::new()),
         claude_args: Some(Vec::new()),
         host_login: Some(false),
+        ssh_agent: Some(SshAgent::Off),
         image: None,
         dockerfile: None,
     }
@@ -183,6 +186,7 @@ pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeM
             variant => "variant", image => "image", dockerfile => "dockerfile", lifetime => "lifetime",
             memory => "memory", cpus => "cpus", pids => "pids", nofile => "nofile", network => "network",
             workspace_path => "workspacePath", claude_args => "claudeArgs", host_login => "hostLogin",
+            ssh_agent => "sshAgent",
         );
         if let Some(env) = layer.env {
             merged.env.get_or_insert_default().extend(env);
@@ -246,6 +250,7 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
         masked_paths: config.masked_paths.clone().unwrap_or_default(),
         claude_args: config.claude_args.clone().unwrap_or_default(),
         host_login: config.host_login.unwrap_or_default(),
+        ssh_agent: config.ssh_agent.unwrap_or_default(),
     })
 }
 
@@ -330,6 +335,9 @@ pub fn widens(project: &SandboxConfig) -> Vec<String> {
     }
     if project.network == Some(Network::Open) {
         list.push("reaches everything that this machine can reach".to_owned());
+    }
+    if project.ssh_agent == Some(SshAgent::On) {
+        list.push("has your SSH agent sign in and sign with your keys".to_owned());
     }
     list.extend(settings::widens(project));
     list

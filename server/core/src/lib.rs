@@ -6,6 +6,7 @@
 pub mod config;
 pub mod credentials;
 pub mod egress;
+pub mod git;
 pub mod identity;
 pub mod labels;
 pub mod login;

@@ -19,6 +19,7 @@ use crate::certificates::Certificates;
 use crate::credentials::gather::Sources;
 use crate::egress::Egress;
 use crate::error::Result;
+use crate::git::Git;
 use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
@@ -50,6 +51,7 @@ pub(crate) struct Daemon {
     pub(crate) egress: Egress,
     pub(crate) sources: Arc<Sources>,
     pub(crate) environments: Environments,
+    pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) logins: Logins,
     pub(crate) helpers: Programs,
@@ -82,6 +84,7 @@ impl Daemon {
             egress: Egress::new(),
             sources: Arc::new(Sources::open(&paths, lookup)),
             environments: Environments::default(),
+            git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             logins: Logins::new(),
             helpers: Programs::helper(),

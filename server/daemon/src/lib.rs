@@ -14,6 +14,7 @@ mod doctor;
 mod egress;
 mod error;
 mod files;
+mod git;
 mod hub;
 mod idle;
 mod inside;
@@ -105,6 +106,7 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     daemon.logins.keep_with(Arc::new(provisioning::requests::InStore::of(&daemon)));
     tracing::info!(build, pid = std::process::id(), "listening");
     tokio::spawn(watcher::run(Arc::clone(&daemon)));
+    tokio::spawn(git::run(Arc::clone(&daemon)));
     tokio::spawn(idle::leave_when_idle(Arc::clone(&daemon)));
     tokio::spawn(idle::leave_on_signal(Arc::clone(&daemon)));
     let served = rpc::serve(&daemon, listener, build).await;

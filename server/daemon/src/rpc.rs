@@ -24,6 +24,7 @@ use crate::counted::Counted;
 use crate::daemon::Daemon;
 use crate::egress::requests as egress;
 use crate::error::{self, Result};
+use crate::git::requests as git;
 use crate::inside::Interest;
 use crate::known::Known;
 use crate::listen::Listener;
@@ -200,6 +201,9 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     on_async::<c::EgressBypass, _>(m, egress::bypass)?;
     on_async::<c::EgressAsks, _>(m, egress::asks)?;
     on_async::<c::EgressLog, _>(m, egress::log)?;
+    on_async::<c::GitApprovals, _>(m, git::approvals)?;
+    on_async::<c::GitDecide, _>(m, git::decide)?;
+    on_async::<c::GitRevoke, _>(m, git::revoke)?;
     on_async::<c::StartLogin, _>(m, |daemon, params| async move {
         daemon.registry.ready().await;
         login::start(&daemon, params)

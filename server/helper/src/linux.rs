@@ -2,6 +2,8 @@
 
 mod attach;
 mod error;
+mod git_channel;
+mod git_credential;
 mod guard;
 mod health;
 mod keep;
@@ -37,6 +39,8 @@ usage: boxwood-helper COMMAND
   notice SECONDS TEXT                 show a line at the bottom of every session's screen for so long; without
                                       arguments, take it away
   exec -- COMMAND [ARGS]              run a command with the environment a session gets
+  git-credential get|store|erase      answer git with a credential of the host, if the person allows it
+  git-channel                         pass such questions on to whoever holds standard input and output
   health [--workspace DIR] [--min-free-mib N] [--timeout-seconds N]
                                       check the sandbox, JSON on stdout, exit 1 when unhealthy
   reach --gateway ADDRESS --subnet BLOCK --name NAME
@@ -77,6 +81,8 @@ fn dispatch(called_as: &OsString, args: Vec<OsString>) -> Result<ExitCode, Error
     match command.to_str() {
         Some("attach") => Err(attach::run(&root, rest)),
         Some("exec") => Err(surroundings::exec(&root, rest)),
+        Some("git-channel") => git_channel::run(),
+        Some("git-credential") => git_credential::run(&rest),
         Some("health") => health::run(&root, rest),
         Some("image-healthcheck") => health::run_for_image(&root, &rest),
         Some("keep") => keep::run(&root, rest),

@@ -63,6 +63,17 @@ pub enum Network {
     None,
 }
 
+/// Whether a sandbox may ask the host's SSH agent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
+#[serde(rename_all = "camelCase")]
+pub enum SshAgent {
+    /// No.
+    #[default]
+    Off,
+    /// Yes: keys never leave the agent, but what runs inside can sign in and sign with each of them.
+    On,
+}
+
 /// Where the project appears inside.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS, JsonSchema)]
 #[serde(rename_all = "camelCase")]
@@ -137,6 +148,10 @@ pub struct SandboxConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schemars(extend("default" = false))]
     pub host_login: Option<bool>,
+    /// Lets the sandbox ask the SSH agent of this machine, for git over SSH and for signing commits. Keys never leave the agent, but what runs inside can use each of them while this is `on`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("default" = "off"))]
+    pub ssh_agent: Option<SshAgent>,
 }
 
 /// Where a value comes from.

@@ -16,6 +16,7 @@ use crate::egress::{
     EgressAsk, EgressBypassParams, EgressDecideParams, EgressDecision, EgressForgetParams, EgressLogParams,
     EgressReport, EgressTestParams, EgressVerdict,
 };
+use crate::git::{GitDecideParams, GitReport, GitRevokeParams};
 use crate::login::{LoginAcceptParams, LoginCodeParams, LoginStartParams};
 use crate::operation::{Cancelled, Metric, OperationEnd, OperationParams, OperationStarted, OperationSummary};
 use crate::params::{
@@ -181,6 +182,13 @@ contract! {
     "boxwood/credentials/setMode" => SetCredentialMode(CredentialsSetModeParams) -> OperationStarted, ends CredentialsStatus;
     /// Keeps one of two logins where it could not be told which is the newer; the other one is kept as a backup.
     "boxwood/credentials/resolve" => ResolveCredentials(CredentialsResolveParams) -> OperationStarted, ends CredentialsStatus;
+
+    /// Which hosts a project's sandboxes get git credentials of this machine for, and which requests wait for the person.
+    "boxwood/git/approvals" => GitApprovals(SandboxRef) -> GitReport;
+    /// Lets a project's sandboxes have the person's git credential for a host, or refuses it to them, from now on.
+    "boxwood/git/decide" => GitDecide(GitDecideParams) -> GitReport;
+    /// Takes back what was decided for a host: the next request asks again.
+    "boxwood/git/revoke" => GitRevoke(GitRevokeParams) -> GitReport;
 
     /// Signs in with the real `claude` in a container of its own. What it asks of the person arrives as events. A second sign-in to the same login home is refused while one runs.
     "boxwood/login/start" => StartLogin(LoginStartParams) -> OperationStarted, ends CredentialsStatus;

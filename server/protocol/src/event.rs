@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
 use crate::egress::{EgressAsk, EgressDecision};
+use crate::git::GitAsk;
 use crate::login::LoginAsk;
 use crate::operation::{OperationEnd, OperationSummary, Stream};
 use crate::params::{EngineStatus, StatsSample};
@@ -88,6 +89,20 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         #[ts(optional)]
         sandbox_id: Option<String>,
+    },
+    /// Git in a sandbox asks for a credential of this machine, and the person was not asked about that host before.
+    GitAsking {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// The question.
+        ask: GitAsk,
+    },
+    /// This question about a git credential is no longer open.
+    GitAsked {
+        /// Which sandbox.
+        sandbox_id: String,
+        /// Id of the question.
+        ask_id: String,
     },
     /// A sign-in asks something of the person.
     LoginAsks {

@@ -24,8 +24,8 @@ macro_rules! declarations {
 
 fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
     use {
-        crate::credentials::*, crate::egress::*, crate::login::*, catalog::*, config::*, error::*, event::*,
-        operation::*, params::*, sandbox::*,
+        crate::credentials::*, crate::egress::*, crate::git::*, crate::login::*, catalog::*, config::*, error::*,
+        event::*, operation::*, params::*, sandbox::*,
     };
     declarations!(
         cfg,
@@ -65,6 +65,7 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         ImageVariant,
         Network,
         WorkspacePath,
+        SshAgent,
         SandboxConfig,
         EgressConfig,
         EgressRule,
@@ -113,6 +114,12 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         CredentialSourceReport,
         CredentialModeReport,
         CredentialsStatus,
+        GitAsk,
+        GitAnswer,
+        GitApproval,
+        GitReport,
+        GitDecideParams,
+        GitRevokeParams,
         LoginKind,
         LoginStartParams,
         LoginCodeParams,

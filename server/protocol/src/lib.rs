@@ -13,6 +13,7 @@ pub mod error;
 pub mod event;
 pub mod gateway;
 pub mod generate;
+pub mod git;
 pub mod login;
 pub mod operation;
 pub mod params;

@@ -5,6 +5,7 @@ pub(crate) mod daemon;
 pub(crate) mod doctor;
 pub(crate) mod egress;
 pub(crate) mod exec;
+pub(crate) mod git;
 pub(crate) mod image;
 pub(crate) mod inspect;
 pub(crate) mod lifecycle;
@@ -45,6 +46,7 @@ pub(crate) async fn perform(verb: Verb, context: &Context) -> Outcome {
         Verb::Template(verb) => template::template(verb, context).await,
         Verb::Egress(verb) => egress::egress(verb, context).await,
         Verb::Credentials(verb) => credentials::credentials(verb, context).await,
+        Verb::Git(verb) => git::git(verb, context).await,
         Verb::Login(arguments) => login::login(arguments, context).await,
         Verb::Doctor => doctor::doctor(context).await,
         Verb::Daemon(arguments) => daemon::daemon(&arguments, context).await,

@@ -70,6 +70,8 @@ fn a_project_cannot_widen_in_silence() {
     let check = |text: &str, count: usize| assert_eq!(widens(&layer(text)).len(), count, "{text}");
     check(r#"{"memory": "2g", "pids": 100, "variant": "rust", "network": "none"}"#, 0);
     check(r#"{"memory": "64g", "pids": 100000, "nofile": 1000000}"#, 3);
+    check(r#"{"sshAgent": "on"}"#, 1);
+    check(r#"{"sshAgent": "off"}"#, 0);
     check(r#"{"image": "x", "env": {"ANTHROPIC_BASE_URL": "http://elsewhere"}, "claudeArgs": ["--x"]}"#, 3);
 }
 

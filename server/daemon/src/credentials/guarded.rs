@@ -8,7 +8,7 @@ use std::path::Path;
 use zeroize::Zeroizing;
 
 /// What was read.
-pub(super) type Bytes = Zeroizing<Vec<u8>>;
+pub(crate) type Bytes = Zeroizing<Vec<u8>>;
 
 /// Reads the file at `beneath`, the names of directories and of the file itself, below `root`. `None` when it is not there.
 /// The way to `root` may have links in it, because the person arranges that; below it, a link is an error.

@@ -18,5 +18,5 @@ mod guarded;
 mod helper;
 pub(crate) mod host;
 pub(crate) mod locks;
-mod process;
+pub(crate) mod process;
 pub(crate) mod store;

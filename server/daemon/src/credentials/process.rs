@@ -13,25 +13,25 @@ use super::guarded::Bytes;
 
 /// What a run may take.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Bounds {
+pub(crate) struct Bounds {
     /// How long.
-    pub(super) time: Duration,
+    pub(crate) time: Duration,
     /// How many bytes of output.
-    pub(super) output: usize,
+    pub(crate) output: usize,
 }
 
 /// How a run ended.
 #[derive(Debug)]
-pub(super) struct Ran {
+pub(crate) struct Ran {
     /// The exit status; none when a signal ended it.
-    pub(super) status: Option<i32>,
+    pub(crate) status: Option<i32>,
     /// Its standard output.
-    pub(super) output: Bytes,
+    pub(crate) output: Bytes,
 }
 
 /// Why there was no whole run.
 #[derive(Debug)]
-pub(super) enum RunError {
+pub(crate) enum RunError {
     /// It does not start.
     NotStarted(io::Error),
     /// It did not end in time.
@@ -42,7 +42,7 @@ pub(super) enum RunError {
 
 /// Runs a program. `input` is given to its standard input; what it says on standard error is dropped, because it could repeat
 /// what it was given.
-pub(super) async fn run(mut command: Command, input: Option<&Secret>, bounds: Bounds) -> Result<Ran, RunError> {
+pub(crate) async fn run(mut command: Command, input: Option<&Secret>, bounds: Bounds) -> Result<Ran, RunError> {
     command.stdout(Stdio::piped()).stderr(Stdio::null()).kill_on_drop(true);
     command.stdin(if input.is_some() { Stdio::piped() } else { Stdio::null() });
     // A group of its own, so that what it starts can be ended with it.

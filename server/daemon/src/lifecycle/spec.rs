@@ -8,6 +8,7 @@ use boxwood_core::{config::Resolved, labels, slug};
 use boxwood_engine::{ContainerSpec, HealthSpec, Mount, NetworkMode};
 use boxwood_protocol::config::{Lifetime, Network, WorkspacePath};
 
+use crate::git::prepare::Inside;
 use crate::lifecycle::place::Place;
 use crate::lifecycle::{guard, overlay};
 use crate::sys::User;
@@ -46,6 +47,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) gateway: Option<Inner<'a>>,
     /// List of users on the host, when the image's lacks the person.
     pub(crate) passwd: Option<&'a str>,
+    /// What it finds of git.
+    pub(crate) git: Inside,
     pub(crate) installation: &'a str,
     pub(crate) config_hash: &'a str,
     pub(crate) trace: &'a str,
@@ -126,6 +129,9 @@ fn environment(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, String> {
     env.entry("PATH".to_owned()).or_insert_with(|| format!("{path}:{RUNTIME}/bin"));
     if !image.contains_key("LANG") {
         env.entry("LANG".to_owned()).or_insert_with(|| "C.UTF-8".to_owned());
+    }
+    for (name, value) in &parts.git.variables {
+        env.entry((*name).to_owned()).or_insert_with(|| value.clone());
     }
     let mut set = |name: &str, value: &str| {
         env.insert(name.to_owned(), value.to_owned());
@@ -213,6 +219,7 @@ fn mounts(parts: &Parts<'_>, workspace: &str) -> Vec<Mount> {
     mounts.extend(parts.certificates.map(|source| bind(source.to_owned(), CERTIFICATES.to_owned(), true)));
     mounts.extend(parts.gateway.map(|inner| bind(inner.resolv_conf.to_owned(), RESOLV_CONF.to_owned(), true)));
     mounts.extend(parts.passwd.map(|source| bind(source.to_owned(), "/etc/passwd".to_owned(), true)));
+    mounts.extend(parts.git.mounts.iter().cloned());
     mounts.extend(parts.overlays.iter().map(|overlay| {
         let source = overlay::source(&parts.identity.project, parts.home, overlay);
         bind(source, format!("{workspace}/{}", overlay.path), overlay.read_only)

@@ -15,6 +15,7 @@ use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::files;
+use crate::git::prepare as git;
 use crate::journal::Journal;
 use crate::lifecycle::place::Place;
 use crate::lifecycle::{overlay, spec, verify};
@@ -139,6 +140,8 @@ impl Work {
         let Outcome { for_gateway, warnings } = subject.hold(self.environment.as_ref()).await?;
         self.for_gateway = for_gateway.filter(|_| has_gateway);
         self.warnings.extend(warnings);
+        let resolved = self.settings.as_ref().map(|settings| &settings.resolved);
+        self.warnings.extend(git::write(&self.daemon, &self.identity.id, resolved).await?);
         let mut record = self.daemon.records.get(&self.identity.id).unwrap_or_default();
         record.project.clone_from(&self.identity.project);
         record.session.clone_from(&self.identity.session);
@@ -264,6 +267,7 @@ impl Work {
                 resolv_conf,
             }),
             passwd: passwd.as_deref(),
+            git: git::inside(&self.daemon, &self.identity.id, &settings.resolved),
             installation: &self.daemon.installation,
             config_hash: &hash,
             trace: &self.journal.trace,

@@ -48,6 +48,11 @@ impl SessionDir {
         self.0.join("tmux.sock")
     }
 
+    /// Where git asks for credentials.
+    pub(crate) fn git_socket(&self) -> PathBuf {
+        self.0.join("git.sock")
+    }
+
     /// Writes the multiplexer's configuration, atomically because two terminals may attach at once.
     pub(crate) fn write_config(&self, text: &str) -> Result<PathBuf, Error> {
         let path = self.0.join("tmux.conf");

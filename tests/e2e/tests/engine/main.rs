@@ -13,6 +13,7 @@ mod container;
 mod crashes;
 mod disk;
 mod egress;
+mod git;
 mod images;
 mod interrupted;
 mod lifecycle;
