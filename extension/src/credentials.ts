@@ -1,5 +1,6 @@
 // Asks how Claude's login is, of what the window shows: after a start, when the server says that something changed, and at
 // the moments when time alone changes what is to be said.
+import { credentialsParams } from "./settings";
 import type { LogOutputChannel } from "vscode";
 import { methods, type CredentialsStatus, type SandboxRef } from "./generated/protocol";
 import { primarySandbox, type Input } from "./model";
@@ -75,7 +76,7 @@ export class Credentials {
     this.#asked = key(target);
     this.#question += 1;
     const question = this.#question;
-    const answer = await server.request(methods.credentialsStatusOf, target ? { target } : {});
+    const answer = await server.request(methods.credentialsStatusOf, credentialsParams(target));
     if (question !== this.#question) return;
     if (answer.kind === "error") log.debug(`the login's status cannot be had: ${answer.error.message}`);
     if (answer.kind !== "ok") return;

@@ -1,6 +1,6 @@
 // Settings and the environment, as the server wants to be told of them.
 import * as vscode from "vscode";
-import type { Credentials, SandboxConfig } from "./generated/protocol";
+import { type ClientEnvironment, type CredentialsParams, credentialVariables, type SandboxConfig, type SandboxRef } from "./generated/protocol";
 import { isRecord } from "./wire";
 
 export type TerminalPlace = "editor" | "beside" | "panel";
@@ -45,20 +45,19 @@ function isSet(value: unknown): boolean {
   return value !== undefined && value !== null;
 }
 
-/** The variables that Claude Code itself reads, by the name under which the server takes them. */
-const credentialVariables: Readonly<Record<keyof Credentials, string>> = {
-  apiKey: "ANTHROPIC_API_KEY",
-  authToken: "ANTHROPIC_AUTH_TOKEN",
-  oauthToken: "CLAUDE_CODE_OAUTH_TOKEN",
-  baseUrl: "ANTHROPIC_BASE_URL",
-};
-
-/** @returns the credentials in the environment, or undefined when there are none */
-export function credentialsFrom(env: NodeJS.ProcessEnv): Credentials | undefined {
-  const entries = Object.entries(credentialVariables)
-    .map(([field, variable]) => [field, env[variable]] as const)
-    .filter(([, value]) => value !== undefined && value !== "");
+/** @returns Claude Code's variables in the environment, or undefined when there are none */
+export function environmentFrom(env: NodeJS.ProcessEnv): ClientEnvironment | undefined {
+  const entries = credentialVariables.flatMap((name) => {
+    const value = env[name];
+    return value === undefined || value === "" ? [] : [[name, value] as const];
+  });
   return entries.length === 0 ? undefined : Object.fromEntries(entries);
+}
+
+/** What is asked about a sandbox's credentials, or about those of new ones. Never logged. */
+export function credentialsParams(target: SandboxRef | undefined): CredentialsParams {
+  const environment = environmentFrom(process.env);
+  return { ...(target ? { target } : {}), ...(environment ? { environment } : {}) };
 }
 
 export function serverPathSetting(): string {

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { findServer } from "../src/serverPath";
-import { credentialsFrom, sandboxConfig, sandboxSettings } from "../src/settings";
+import { environmentFrom, sandboxConfig, sandboxSettings } from "../src/settings";
 import { fake } from "./fake/vscode";
 
 beforeEach(() => {
@@ -40,11 +40,11 @@ describe("credentials", () => {
       ANTHROPIC_BASE_URL: "d",
       HOME: "/home/ada",
     };
-    expect(credentialsFrom(env)).toEqual({ apiKey: "a", authToken: "b", oauthToken: "c", baseUrl: "d" });
+    expect(environmentFrom(env)).toEqual({ ...env, HOME: undefined });
   });
 
   it.each([{}, { ANTHROPIC_API_KEY: "" }])("are absent in %j", (env) => {
-    expect(credentialsFrom(env)).toBeUndefined();
+    expect(environmentFrom(env)).toBeUndefined();
   });
 });
 

@@ -160,7 +160,7 @@ describe("Start Claude Sandbox", () => {
     expect(opened.server.paramsOf(methods.ensure)).toEqual({
       project,
       config: { memory: "4g" },
-      credentials: { apiKey: "sk-secret-1", baseUrl: "http://127.0.0.1:1" },
+      environment: { ANTHROPIC_API_KEY: "sk-secret-1", ANTHROPIC_BASE_URL: "http://127.0.0.1:1" },
     });
     const written = JSON.stringify([[...fake.channels.values()], fake.messages, fake.terminals, fake.progress]);
     expect(written).not.toContain("sk-secret-1");

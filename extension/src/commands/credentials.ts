@@ -16,7 +16,7 @@ import { sandboxName } from "../model";
 import type { OperationMethod } from "../operations";
 import { operate, type Watched } from "../progress";
 import { cancelled, done, ok, type Result } from "../result";
-import { terminalPlace } from "../settings";
+import { credentialsParams, terminalPlace } from "../settings";
 import { loginState, modeRow, sourceRow, statusText, whoseWords, type Row } from "../view/credentials";
 
 /** How long a word of success stands in the status bar. */
@@ -42,7 +42,7 @@ export function ofWhom(app: App, status: CredentialsStatus): string {
 }
 
 export async function statusOf(app: App, target: SandboxRef | undefined): Promise<Result<CredentialsStatus>> {
-  return app.server.request(methods.credentialsStatusOf, target ? { target } : {});
+  return app.server.request(methods.credentialsStatusOf, credentialsParams(target));
 }
 
 type Changing = Extract<OperationMethod, `boxwood/credentials/${string}`>;

@@ -7,7 +7,7 @@ import { methods, type EnsureParams, type EnsureResult } from "../generated/prot
 import { operate } from "../progress";
 import { cancelled, type Result } from "../result";
 import { presentError } from "../errors";
-import { credentialsFrom, sandboxConfig } from "../settings";
+import { environmentFrom, sandboxConfig } from "../settings";
 import { startText } from "../view/status";
 import { openTerminal } from "./attach";
 
@@ -49,12 +49,12 @@ async function opened(app: App, { sandbox, warnings }: EnsureResult): Promise<Re
 export function ensureParams(app: App, { project, session }: Chosen): EnsureParams {
   const { config, ignored } = sandboxConfig(app.sandboxSettings);
   if (ignored.length > 0) warnOfIgnored(app, ignored);
-  const credentials = credentialsFrom(process.env);
+  const environment = environmentFrom(process.env);
   return {
     project,
     ...(session === undefined ? {} : { session }),
     ...(Object.keys(config).length > 0 ? { config } : {}),
-    ...(credentials ? { credentials } : {}),
+    ...(environment ? { environment } : {}),
   };
 }
 
