@@ -121,9 +121,14 @@ impl Log {
             Some(window) if window.until > now => {
                 if let Some(counting) = &mut window.counting {
                     counting.count += 1;
+                    if counting.action == EgressAction::Allow {
+                        // What became of one of several is not what became of all.
+                        counting.reason = None;
+                    }
                     let number = counting.serial;
                     if let Some(kept) = recent.iter_mut().rev().find(|kept| kept.serial == number) {
                         kept.count = counting.count;
+                        kept.reason.clone_from(&counting.reason);
                     }
                     return Some(number);
                 }
@@ -160,9 +165,13 @@ impl Log {
         });
     }
 
-    /// Adds why a connection that was let pass did not get where it was let to.
+    /// Adds why a connection that was let pass did not get where it was let to, when the decision stands for no other.
     pub fn failed(&self, serial: u64, reason: &str) {
-        self.amend(serial, |decision| decision.reason = Some(reason.to_owned()));
+        self.amend(serial, |decision| {
+            if decision.count == 1 {
+                decision.reason = Some(reason.to_owned());
+            }
+        });
     }
 
     /// Changes a decision that is still kept, and has it told again.
@@ -286,6 +295,20 @@ mod tests {
         log.add(entry("a.example"), &outbox, now + WINDOW);
         assert_eq!(told(&outbox).await, ("a.example".to_owned(), 4));
         assert_eq!(told(&outbox).await, ("a.example".to_owned(), 1));
+    }
+
+    #[test]
+    fn what_became_of_one_is_not_said_of_several() {
+        let (log, outbox, now) = (Log::default(), Outbox::default(), Instant::now());
+        let allowed = || Entry { action: EgressAction::Allow, ..entry("a.example") };
+        let add = || log.add(allowed(), &outbox, now).expect("a decision");
+        let (alone, several) = (add(), add());
+        log.failed(alone, "unreachable");
+        log.failed(several, "unreachable");
+        assert_eq!(add(), several);
+        log.failed(several, "unreachable");
+        let reasons: Vec<_> = log.recent().into_iter().map(|kept| (kept.count, kept.reason)).collect();
+        assert_eq!(reasons, [(1, Some("unreachable".to_owned())), (2, None)]);
     }
 
     #[tokio::test]
