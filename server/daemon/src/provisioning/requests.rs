@@ -44,7 +44,8 @@ pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Re
     of(&daemon, known.as_ref(), params.environment.as_ref()).await
 }
 
-async fn of(
+/// The same for a sandbox that is known, or for new ones.
+pub(crate) async fn of(
     daemon: &Arc<Daemon>,
     known: Option<&Known>,
     environment: Option<&ClientEnvironment>,
