@@ -2228,6 +2228,8 @@ export const credentialVariables = [
   "AWS_ACCESS_KEY_ID",
   "AWS_SECRET_ACCESS_KEY",
   "AWS_SESSION_TOKEN",
+  "GH_TOKEN",
+  "GITHUB_TOKEN",
   "CI",
   "ANTHROPIC_BASE_URL",
   "ANTHROPIC_MODEL",
