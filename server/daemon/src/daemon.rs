@@ -29,6 +29,7 @@ use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::provisioning::hold::Environments;
+use crate::provisioning::refused::Refusals;
 use crate::records::{Records, installation};
 use crate::registry::{Known, Registry};
 use crate::sys::User;
@@ -51,6 +52,7 @@ pub(crate) struct Daemon {
     pub(crate) egress: Egress,
     pub(crate) sources: Arc<Sources>,
     pub(crate) environments: Environments,
+    pub(crate) refusals: Refusals,
     pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) logins: Logins,
@@ -84,6 +86,7 @@ impl Daemon {
             egress: Egress::new(),
             sources: Arc::new(Sources::open(&paths, lookup)),
             environments: Environments::default(),
+            refusals: Refusals::default(),
             git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             logins: Logins::new(),

@@ -8,7 +8,7 @@ use std::sync::{Mutex, PoisonError};
 use boxwood_core::config::Resolved;
 use boxwood_core::credentials::environment::{Material, Server};
 use boxwood_core::credentials::provision::Injection;
-use boxwood_core::credentials::select::{Choice, Found, Wish, choose};
+use boxwood_core::credentials::select::{Choice, Found, Refusal, Wish, choose};
 use boxwood_core::credentials::sync::Decision;
 use boxwood_core::credentials::{Clock, Secret};
 use boxwood_core::egress::{self, EndpointError};
@@ -110,6 +110,15 @@ impl Subject<'_> {
         let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
         let mut gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
         let Decided { choice, material } = decide(&mut gathered, &self.wish(), self.has_gateway).await;
+        if let Err(refusal @ Refusal::Unusable(source, problem)) = choice.outcome
+            && problem.is_passing()
+            && before.is_some_and(|held| held.source == Some(source))
+        {
+            // What is there is not taken away because a keyring is locked at the moment.
+            warnings.extend(self.base()?);
+            warnings.push(format!("{}: {}", refusal.reason(), refusal.next_step()));
+            return Ok(Outcome { for_gateway: None, warnings });
+        }
         let mode = choice.mode();
         let own = self.daemon.paths.sandbox(self.sandbox);
         if mode == CredentialMode::Sync || super::is_last_sync_due(&own, mode) {

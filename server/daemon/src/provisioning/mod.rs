@@ -4,6 +4,7 @@
 //! than the mode before or the mode after allows. Done again from the beginning, it ends in the same files.
 
 pub(crate) mod hold;
+pub(crate) mod refused;
 pub(crate) mod requests;
 pub(crate) mod sync;
 

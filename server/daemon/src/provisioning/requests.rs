@@ -247,7 +247,11 @@ async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec
 }
 
 /// Has a sandbox hold what it would hold if it were started now.
-async fn again(daemon: &Arc<Daemon>, known: &Known, environment: Option<&ClientEnvironment>) -> Result<Vec<String>> {
+pub(crate) async fn again(
+    daemon: &Arc<Daemon>,
+    known: &Known,
+    environment: Option<&ClientEnvironment>,
+) -> Result<Vec<String>> {
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     let settings = settings::load(&daemon.paths, &known.info.project, &made_with).ok();
     let has_gateway = gateway::is_used(&known.detail.labels);
