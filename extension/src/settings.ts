@@ -1,6 +1,12 @@
 // Settings and the environment, as the server wants to be told of them.
 import * as vscode from "vscode";
-import { type ClientEnvironment, type CredentialsParams, credentialVariables, type SandboxConfig, type SandboxRef } from "./generated/protocol";
+import {
+  type ClientEnvironment,
+  type CredentialsParams,
+  credentialVariables,
+  type SandboxConfig,
+  type SandboxRef,
+} from "./generated/protocol";
 import { isRecord } from "./wire";
 
 export type TerminalPlace = "editor" | "beside" | "panel";
