@@ -19,8 +19,7 @@ const url = "https://claude.com/cai/oauth/authorize?code=true&state=the-state";
 const asksForCode: LoginAsk[] = [{ type: "url", url }, { type: "wantsCode" }];
 const canary = "canary-code#the-state";
 
-const asksOf = (asks: LoginAsk[]): Partial<Event>[] =>
-  asks.map((ask) => ({ type: "loginAsks", ask }));
+const asksOf = (asks: LoginAsk[]): Partial<Event>[] => asks.map((ask) => ({ type: "loginAsks", ask }));
 
 /** A server whose sign-ins ask this and go on until a test ends them. */
 function signingIn(asks: LoginAsk[] = asksForCode): Answers {
@@ -74,7 +73,7 @@ describe("Sign in to Claude", () => {
     expect(fake.picks[0]?.items.map(({ label }) => label)).toEqual([
       "$(account) Claude Subscription",
       "$(key) Anthropic Console",
-      "$(calendar) Token for a Year",
+      "$(calendar) Setup Token",
     ]);
     expect(window.server.paramsOf(methods.startLogin)).toEqual({ kind: "login", replace: false });
     expect(fake.browsed).toEqual([url]);
@@ -94,7 +93,7 @@ describe("Sign in to Claude", () => {
 
   it.each([
     ["Anthropic Console", "console"],
-    ["Token for a Year", "setupToken"],
+    ["Setup Token", "setupToken"],
   ])("with %s", async (label, kind) => {
     const window = await begin(signingIn(), label);
     expect(window.server.paramsOf(methods.startLogin)).toEqual({ kind, replace: false });
@@ -287,7 +286,7 @@ describe("a sign-in that fails", () => {
 
   it("is tried again in the same way", async () => {
     fake.press.add("Try Again");
-    const window = await begin(failing, "Token for a Year");
+    const window = await begin(failing, "Setup Token");
     await window.over;
     await settled();
     const started = window.server.asked.filter(({ method }) => method === methods.startLogin);

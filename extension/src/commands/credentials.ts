@@ -25,7 +25,7 @@ const WORD_MS = 5_000;
 /** Whose login is meant: the sandbox that the command was invoked on, else what the window shows. */
 function meant(app: App, target: Target): SandboxRef | undefined {
   if (target.sandboxId !== undefined) return { sandbox: target.sandboxId };
-  return app.credentials.target ?? (target.project === undefined ? undefined : { project: target.project });
+  return app.credentials.target;
 }
 
 /** In words: a sandbox by its name, and new ones. */

@@ -23,17 +23,17 @@ const [AGAIN, TERMINAL, GO_ON, CANCEL_IT] = ["Try Again", "In the Terminal", "Go
 const kinds: readonly (vscode.QuickPickItem & { readonly kindOfLogin: LoginKind })[] = [
   {
     label: "$(account) Claude Subscription",
-    detail: "Pro, Max, Team or Enterprise. Claude Code keeps the login on this machine and renews it.",
+    detail: "Pro, Max, Team, Enterprise. Kept on this machine; Claude Code renews it.",
     kindOfLogin: "login",
   },
   {
     label: "$(key) Anthropic Console",
-    detail: "Pay for what is used. The API key is kept in the system's keyring.",
+    detail: "You pay for what is used. The API key is kept in the system's keyring.",
     kindOfLogin: "console",
   },
   {
-    label: "$(calendar) Token for a Year",
-    detail: "Of a subscription, as 'claude setup-token' makes it. It is kept in the system's keyring and not renewed.",
+    label: "$(calendar) Setup Token",
+    detail: "Of a subscription, for a year. Kept in the system's keyring; not renewed.",
     kindOfLogin: "setupToken",
   },
 ];
@@ -47,7 +47,7 @@ export async function signIn(app: App): Promise<Result<unknown>> {
   if (running.kind !== "ok") return running;
   const picked = await vscode.window.showQuickPick(kinds, {
     title: TITLE,
-    placeHolder: "With what",
+    placeHolder: "How to sign in",
     matchOnDetail: true,
   });
   return picked ? attempt(app, { kind: picked.kindOfLogin, replace: false }) : cancelled;
