@@ -6,6 +6,25 @@ import { build, context } from "esbuild";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
+/**
+ * The language client asks whether the editor is new enough for it. The manifest says so already, and an editor that is
+ * older does not load the extension; so the parser of versions stays out of the bundle.
+ *
+ * @type {import("esbuild").Plugin}
+ */
+const withoutVersions = {
+  name: "without-versions",
+  setup({ onResolve, onLoad }) {
+    onResolve({ filter: /^semver\// }, ({ path: name }) => ({ path: name, namespace: "without-versions" }));
+    onLoad({ filter: /parse$/, namespace: "without-versions" }, () => ({
+      contents: "module.exports = (version) => ({ version })",
+    }));
+    onLoad({ filter: /satisfies$/, namespace: "without-versions" }, () => ({
+      contents: "module.exports = () => true",
+    }));
+  },
+};
+
 /** @type {import("esbuild").BuildOptions} */
 export const options = {
   absWorkingDir: root,
@@ -17,6 +36,7 @@ export const options = {
   target: "node20",
   format: "cjs",
   external: ["vscode"],
+  plugins: [withoutVersions],
   metafile: true,
   legalComments: "none",
   logLevel: "warning",

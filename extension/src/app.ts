@@ -5,6 +5,7 @@ import type { Egress } from "./egress";
 import type { LoginTerminal } from "./login";
 import type { Operations } from "./operations";
 import type { Server } from "./server";
+import type { SignIn } from "./signIn";
 import type { Store } from "./store";
 import type { Terminals } from "./terminal";
 import type { Projects } from "./projects";
@@ -19,7 +20,9 @@ export interface App {
   readonly egress: Egress;
   /** Knows how Claude's login is. */
   readonly credentials: Credentials;
-  /** Where the person signs in. */
+  /** Signs in, with the person's browser and a box for the code. */
+  readonly signIn: SignIn;
+  /** Where the person signs in when that does not do. */
   readonly login: LoginTerminal;
   /** The extension's own log and the server's standard error. */
   readonly log: vscode.LogOutputChannel;

@@ -60,13 +60,13 @@ export class Credentials {
     clearTimeout(this.#later);
   }
 
-  /** Whose login the window speaks of: its sandbox's, else its project's, else that of new sandboxes. */
+  /** Whose login the window speaks of: its sandbox's, else that of new sandboxes, which a project without one would get. */
   get target(): SandboxRef | undefined {
     const { store, projects } = this.#options;
     const project = projects.shown(store.model)?.path;
     if (project === undefined) return undefined;
     const sandbox = primarySandbox(store.model, project);
-    return sandbox ? { sandbox: sandbox.id } : { project };
+    return sandbox && { sandbox: sandbox.id };
   }
 
   /** Asks now. What cannot be had is not shown; whoever wants to know why asks with a command. */

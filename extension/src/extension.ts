@@ -16,7 +16,9 @@ import { Operations } from "./operations";
 import { Projects } from "./projects";
 import { Server } from "./server";
 import { findServer } from "./serverPath";
+import { GitAsks } from "./gitAsks";
 import { sandboxSettings, serverPathSetting } from "./settings";
+import { SignIn } from "./signIn";
 import { StatusBar } from "./statusBar";
 import { Store } from "./store";
 import { Terminals, type TerminalEnded } from "./terminal";
@@ -43,17 +45,19 @@ export function activate(context: vscode.ExtensionContext): void {
     connect: async (options) => (await import("./connection")).connect(options),
   });
   const projects = new Projects();
+  const operations = new Operations(server, store);
   const egressLog = vscode.window.createOutputChannel("Boxwood Egress");
   const parts: App = {
     server,
     store,
-    operations: new Operations(server, store),
+    operations,
     terminals: new Terminals((ended) => {
       if (app) void terminalFailed(app, ended);
     }),
     projects,
     egress: new Egress({ server, store, projects, channel: egressLog }),
     credentials: new Credentials({ server, store, projects, log }),
+    signIn: new SignIn({ server, store, operations, signal: abort.signal }),
     login: new LoginTerminal((exitCode) => {
       if (app) void loginEnded(app, exitCode);
     }),
@@ -81,6 +85,7 @@ export function activate(context: vscode.ExtensionContext): void {
     parts.projects,
     parts.egress,
     parts.credentials,
+    parts.signIn,
     parts.login,
     registerCommands(parts),
     new StatusBar(parts),
@@ -88,6 +93,7 @@ export function activate(context: vscode.ExtensionContext): void {
     new EgressTree(parts),
     new AskMessages(parts),
     new AlarmMessages(parts),
+    new GitAsks(parts),
     new LoginMessages(parts, context.globalState),
     tellWhenGivenUp(parts),
     closeTerminalsInTime(parts),

@@ -31,6 +31,8 @@ export interface Requests {
 export interface FollowOptions {
   /** Asks the server to cancel; the result still waits for the operation's one end. */
   readonly signal: AbortSignal;
+  /** Told of the operation's id before anything else. */
+  onStarted?(operationId: string): void;
   onEvent?(event: OperationEvent): void;
 }
 
@@ -80,7 +82,15 @@ export class Operations {
     if (options.signal.aborted) return cancelled;
     const started = await this.#started(method, params, options.signal);
     if (started.kind !== "ok") return started;
-    const { operationId } = started.value;
+    return this.follow<M>(started.value.operationId, options);
+  }
+
+  /** Follows an operation that runs, whoever started it, to its end. */
+  async follow<M extends OperationMethod>(
+    operationId: string,
+    options: FollowOptions,
+  ): Promise<Result<Methods[M]["outcome"]>> {
+    options.onStarted?.(operationId);
     const settled = new AbortController();
     const ends = [this.#endByEvent(operationId, options), this.#endByAsking(operationId, settled.signal)];
     const isCancelHopeless = new Promise<Result<OperationEnd>>((resolve) => {

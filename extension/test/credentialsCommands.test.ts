@@ -44,12 +44,11 @@ beforeEach(() => {
   fake.reset();
 });
 
-describe("Sign in to Claude", () => {
-  it("runs in a terminal of its own, without a folder and without trust", async () => {
-    workspace.isTrusted = false;
-    const window = await openWindow();
-    await run(window, "boxwood.signIn");
-    await run(window, "boxwood.signIn");
+describe("the terminal to sign in", () => {
+  it("is one only, in no folder", () => {
+    const terminal = new LoginTerminal(() => undefined);
+    terminal.open("/opt/boxwood/bin/boxwood", "editor");
+    terminal.open("/opt/boxwood/bin/boxwood", "editor");
     expect(fake.terminals).toHaveLength(1);
     expect(fake.terminals[0]?.shown).toBe(2);
     expect(fake.terminals[0]?.creationOptions).toMatchObject({
@@ -58,12 +57,11 @@ describe("Sign in to Claude", () => {
       shellArgs: ["login"],
       cwd: homedir(),
     });
-    expect(fake.messages).toEqual([]);
+    terminal.dispose();
   });
 
-  it("is known again after the window was reloaded, and tells how it ended", async () => {
-    const window = await openWindow();
-    await run(window, "boxwood.signIn");
+  it("is known again after the window was reloaded, and tells how it ended", () => {
+    new LoginTerminal(() => undefined).open("/opt/boxwood/bin/boxwood", "editor");
     const ends: (number | undefined)[] = [];
     const again = new LoginTerminal((code) => ends.push(code));
     again.open("/opt/boxwood/bin/boxwood", "editor");
@@ -75,8 +73,10 @@ describe("Sign in to Claude", () => {
     expect(ends).toEqual([3, undefined]);
     again.dispose();
   });
+});
 
-  it("says what is wrong when there is no server", async () => {
+describe("Sign in to Claude without a server", () => {
+  it("says what is wrong", async () => {
     const window = await openWindow();
     const missing = rpcError({ code: "daemon.unavailable", message: "there is no program" });
     window.app.server.start = () => Promise.resolve({ kind: "error", error: missing });

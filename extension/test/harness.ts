@@ -23,6 +23,7 @@ import { LoginTerminal } from "../src/login";
 import { Operations } from "../src/operations";
 import { Projects } from "../src/projects";
 import { ok } from "../src/result";
+import { SignIn } from "../src/signIn";
 import { Server, type Connection, type ConnectOptions } from "../src/server";
 import { Store } from "../src/store";
 import { Terminals } from "../src/terminal";
@@ -264,15 +265,18 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
     connect: server.connect,
   });
   const projects = new Projects();
+  const operations = new Operations(real, store);
+  const { signal } = new AbortController();
   const egressLog = vscode.window.createOutputChannel("Boxwood Egress");
   const app: App = {
     server: real,
     store,
-    operations: new Operations(real, store),
+    operations,
     terminals: new Terminals(() => undefined),
     projects,
     egress: new Egress({ server: real, store, projects, channel: egressLog }),
     credentials: new Credentials({ server: real, store, projects, log }),
+    signIn: new SignIn({ server: real, store, operations, signal }),
     login: new LoginTerminal(() => undefined),
     log,
     output: vscode.window.createOutputChannel("Boxwood Output"),
@@ -280,7 +284,7 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
     egressLog,
     extensionId: "boxwood-dev.boxwood",
     sandboxSettings: ["variant", "memory", "cpus", "hostLogin"],
-    signal: new AbortController().signal,
+    signal,
   };
   await real.start();
   await app.projects.loaded();

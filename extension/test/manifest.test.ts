@@ -82,6 +82,9 @@ describe("commands", () => {
       "boxwood.showCredentialStatus": "Boxwood: Show Credential Status",
       "boxwood.keepHostLogin": "Boxwood: Keep This Machine's Login",
       "boxwood.keepSandboxLogin": "Boxwood: Keep the Sandbox's Login",
+      "boxwood.gitCredentials": "Boxwood: Git Credentials",
+      "boxwood.allowGitCredential": "Boxwood: Allow Git Credential",
+      "boxwood.denyGitCredential": "Boxwood: Deny Git Credential",
     });
   });
 

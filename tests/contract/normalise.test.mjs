@@ -30,6 +30,18 @@ describe("a recording", () => {
     check({ durationMs: 17, detail: "12.3 GiB free" }, { durationMs: 100, detail: "10 GiB free" });
   });
 
+  it("has nothing that a sign-in made up", () => {
+    check(
+      { url: "https://claude.com/a?code_challenge=Ab-1_&scope=x&state=Zz-9_", operationId: "o", code: "x".repeat(90) },
+      { url: "https://claude.com/a?code_challenge=the-code_challenge&scope=x&state=the-state", operationId: "o", code: "the-code#the-state" },
+    );
+    check({ operationId: "o", code: "somebody-elses#code" }, { operationId: "o", code: "somebody-elses#code" });
+    const [one, other] = ["646e73da-37e7-4bff-81c4-0000000000aa", "746e73da-37e7-4bff-81c4-0000000000bb"];
+    const name = (number) => `00000000-0000-4000-8000-00000000000${number}`;
+    check([one, other, one], [name(1), name(2), name(1)]);
+    check({ expiresAtMs: 5, daysLeft: 28, detail: "ends on 2026-12-22" }, { expiresAtMs: 1_769_817_600_000, daysLeft: 29, detail: "ends on 2026-01-31" });
+  });
+
   it("has no versions", () => {
     check([{ version: "20.10.24+dfsg1" }, "20.10.24+dfsg1 with API 1.41", "claude 9.8.7"], [{ version: "1.0.0" }, "1.0.0 with API 1.41", "claude 2.0.0"]);
   });

@@ -5,9 +5,11 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { Conversation } from "./lib/conversation.mjs";
 import { normalise } from "./lib/normalise.mjs";
-import * as scripts from "./lib/scripts.mjs";
+import * as person from "./lib/person.mjs";
+import * as sandboxes from "./lib/scripts.mjs";
 
 const folder = fileURLToPath(new URL("./", import.meta.url));
+const scripts = { ...sandboxes, ...person };
 const known = Object.keys(scripts);
 const wanted = process.argv.length > 2 ? process.argv.slice(2) : known;
 for (const name of wanted) {
@@ -17,7 +19,7 @@ for (const name of wanted) {
 const { version } = JSON.parse(await readFile(path.join(folder, "../../images/claude.json"), "utf8"));
 for (const name of wanted) {
   process.stderr.write(`record: ${name}\n`);
-  const conversation = await Conversation.open(name);
+  const conversation = await Conversation.open(name, scripts[name].arrange);
   try {
     await scripts[name](conversation);
     await conversation.close();

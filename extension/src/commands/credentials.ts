@@ -1,4 +1,4 @@
-// What a person does about Claude's login: signing in and out, keys, modes, and seeing how it is. None of it needs a folder,
+// What a person does about Claude's login beside signing in: signing out, keys, modes, and seeing how it is. None of it needs a folder,
 // a running sandbox or a trusted workspace: the login is the person's.
 import * as vscode from "vscode";
 import type { App } from "../app";
@@ -16,23 +16,16 @@ import { sandboxName } from "../model";
 import type { OperationMethod } from "../operations";
 import { operate, type Watched } from "../progress";
 import { cancelled, done, ok, type Result } from "../result";
-import { credentialsParams, terminalPlace } from "../settings";
+import { credentialsParams } from "../settings";
 import { loginState, modeRow, sourceRow, statusText, whoseWords, type Row } from "../view/credentials";
 
 /** How long a word of success stands in the status bar. */
 const WORD_MS = 5_000;
 
-export async function signIn(app: App): Promise<Result<unknown>> {
-  const running = await app.server.start();
-  if (running.kind !== "ok" || app.server.command === undefined) return running;
-  app.login.open(app.server.command, terminalPlace());
-  return done;
-}
-
 /** Whose login is meant: the sandbox that the command was invoked on, else what the window shows. */
 function meant(app: App, target: Target): SandboxRef | undefined {
   if (target.sandboxId !== undefined) return { sandbox: target.sandboxId };
-  return app.credentials.target ?? (target.project === undefined ? undefined : { project: target.project });
+  return app.credentials.target;
 }
 
 /** In words: a sandbox by its name, and new ones. */
@@ -177,7 +170,7 @@ export function statusRows(status: CredentialsStatus): StatusRow[] {
           ),
         ]
       : []),
-    action("$(account) Sign in to Claude", "With a subscription, by Claude Code itself.", "boxwood.signIn"),
+    action("$(account) Sign in to Claude", "In the browser, by Claude Code itself.", "boxwood.signIn"),
     action("$(key) Set API Key", "Kept in the system's keyring.", "boxwood.setApiKey"),
     ...(status.modes.length > 0
       ? [action("$(shield) Switch Credential Mode", "What the sandbox holds.", "boxwood.switchCredentialMode")]

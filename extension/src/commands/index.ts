@@ -8,7 +8,7 @@ import { parseError } from "../wire";
 import { attach, openShell } from "./attach";
 import { cleanUp } from "./cleanUp";
 import { switchCredentialMode } from "./credentialMode";
-import { keeping, setApiKey, showCredentialStatus, signIn, signOut } from "./credentials";
+import { keeping, setApiKey, showCredentialStatus, signOut } from "./credentials";
 import { doctor } from "./doctor";
 import {
   allowHost,
@@ -21,11 +21,13 @@ import {
   showEgressLog,
   testHost,
 } from "./egress";
+import { answeringGit, gitCredentials } from "./git";
 import { insertTemplate } from "./insertTemplate";
 import { refresh, remove, restart, stop } from "./lifecycle";
 import { showLogs } from "./logs";
 import { showMenu } from "./menu";
 import { restartServer } from "./server";
+import { signIn } from "./signIn";
 import { start } from "./start";
 
 export type Handler = (app: App, target: Target) => Promise<Result<unknown>>;
@@ -64,6 +66,9 @@ export const handlers = {
   "boxwood.showCredentialStatus": showCredentialStatus,
   "boxwood.keepHostLogin": keeping("host"),
   "boxwood.keepSandboxLogin": keeping("sandbox"),
+  "boxwood.gitCredentials": gitCredentials,
+  "boxwood.allowGitCredential": answeringGit("allow"),
+  "boxwood.denyGitCredential": answeringGit("deny"),
 } satisfies Record<`boxwood.${string}`, Handler>;
 
 export type CommandId = keyof typeof handlers;

@@ -36,6 +36,7 @@ const folder = entry("$(folder-opened) Open Folder", "vscode.openFolder", []);
 const template = entry("$(file-add) Insert Devcontainer Template", "boxwood.insertTemplate");
 const login = entry("$(account) Claude's Login", "boxwood.showCredentialStatus");
 const signIn = entry("$(account) Sign in to Claude", "boxwood.signIn");
+const git = entry("$(git-branch) Git Credentials", "boxwood.gitCredentials");
 const keepHost = entry("$(vm) Keep This Machine's Login", "boxwood.keepHostLogin");
 const keepSandbox = entry("$(vm-active) Keep the Sandbox's Login", "boxwood.keepSandboxLogin");
 
@@ -70,8 +71,8 @@ function forSandbox(model: Model, project: string | undefined): MenuEntry[] {
   const sandbox = primarySandbox(model, project);
   if (!sandbox) return [start, template, ...general];
   return isRunning(sandbox)
-    ? [attach, shell, stop, restart, refresh, logs, remove, ...general]
-    : [start, refresh, logs, remove, ...general];
+    ? [attach, shell, stop, restart, refresh, logs, remove, git, ...general]
+    : [start, refresh, logs, remove, git, ...general];
 }
 
 export async function showMenu(app: App): Promise<Result<unknown>> {

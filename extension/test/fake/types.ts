@@ -31,16 +31,22 @@ export class EventEmitter<T> {
 }
 
 export class Uri {
-  readonly scheme = "file";
-  private constructor(readonly fsPath: string) {}
+  private constructor(
+    readonly fsPath: string,
+    readonly scheme = "file",
+  ) {}
   static file(file: string): Uri {
     return new Uri(file);
+  }
+  static parse(address: string): Uri {
+    const { protocol } = new URL(address);
+    return new Uri(address.slice(protocol.length + 2), protocol.slice(0, -1));
   }
   static joinPath(base: Uri, ...parts: string[]): Uri {
     return new Uri(path.join(base.fsPath, ...parts));
   }
   toString(): string {
-    return `file://${this.fsPath}`;
+    return `${this.scheme}://${this.fsPath}`;
   }
 }
 

@@ -1,9 +1,11 @@
 // A stand-in for the editor with the behaviour that the extension relies on: what it shows is kept for a test to read,
 // what it asks is answered by what a test has prepared. Named and shaped like the real module.
 import path from "node:path";
+import { heldBox, makeChannel, withResolvers, type InputBox, type OutputChannel } from "./parts";
 import { CancellationTokenSource, Disposable, EventEmitter, StatusBarItem, TerminalExitReason, Uri } from "./types";
 
 export * from "./types";
+export type { InputBox } from "./parts";
 
 type Answer = (items: unknown[]) => unknown;
 
@@ -19,17 +21,29 @@ export const fake = {
   messages: [] as Shown[],
   executed: [] as { command: string; args: unknown[] }[],
   opened: [] as string[],
+  /** Addresses that were given to the browser, and whether it opens them. */
+  browsed: [] as string[],
+  hasBrowser: true,
+  clipboard: "",
   terminals: [] as Terminal[],
   statusItems: [] as StatusBarItem[],
   channels: new Map<string, OutputChannel>(),
   views: new Map<string, TreeView>(),
   /** What stands in the status bar for a moment. */
   words: [] as string[],
-  progress: [] as { title: string; reports: { message?: string; increment?: number }[]; cancel: () => void }[],
+  progress: [] as {
+    title: string;
+    reports: { message?: string; increment?: number }[];
+    cancel: () => void;
+    isOver: boolean;
+  }[],
   /** Options of every input box. */
   inputs: [] as { title?: string; prompt?: string; password?: boolean }[],
   picks: [] as { title: string | undefined; items: { label: string; description?: string; detail?: string }[] }[],
   settings: new Map<string, { globalValue?: unknown; workspaceValue?: unknown }>(),
+  /** Input boxes that stand there and wait for {@link InputBox.type}; none until a test holds them. */
+  boxes: [] as InputBox[],
+  holdsBoxes: false,
   /** Leaves messages without a button to press standing, until a test answers them. */
   holdsMessages: false,
   /** Presses this button of the next message that has it. */
@@ -52,6 +66,11 @@ export const fake = {
     registered.clear();
     fake.onProgress = undefined;
     fake.holdsMessages = false;
+    fake.holdsBoxes = false;
+    fake.boxes.length = 0;
+    fake.browsed.length = 0;
+    fake.hasBrowser = true;
+    fake.clipboard = "";
     standing.length = 0;
     workspace.isTrusted = true;
     workspace.workspaceFolders = undefined;
@@ -77,6 +96,12 @@ export const fake = {
   },
 };
 
+function channel(name: string): unknown {
+  const state: OutputChannel = { text: "", isShown: false };
+  fake.channels.set(name, state);
+  return makeChannel(name, state);
+}
+
 const standing: ((button?: string) => void)[] = [];
 
 const registered = new Map<string, (...args: unknown[]) => unknown>();
@@ -97,47 +122,11 @@ export interface Terminal {
   dispose(): void;
 }
 
-export interface OutputChannel {
-  text: string;
-  isShown: boolean;
-}
-
 export interface TreeView {
   onDidChangeVisibility: EventEmitter<{ visible: boolean }>["event"];
   badge?: { value: number; tooltip: string } | undefined;
   show?: (visible: boolean) => void;
   dispose(): void;
-}
-
-function channel(name: string): unknown {
-  const state: OutputChannel = { text: "", isShown: false };
-  fake.channels.set(name, state);
-  const line = (text: string): void => {
-    state.text += `${text}\n`;
-  };
-  return {
-    name,
-    append: (text: string) => (state.text += text),
-    appendLine: line,
-    replace: (text: string) => (state.text = text),
-    clear: () => (state.text = ""),
-    show: () => (state.isShown = true),
-    hide: () => (state.isShown = false),
-    dispose: () => undefined,
-    trace: line,
-    debug: line,
-    info: line,
-    warn: line,
-    error: line,
-  };
-}
-
-function withResolvers<T>(): { promise: Promise<T>; resolve: (value?: T) => void } {
-  let resolve: (value?: T) => void = () => undefined;
-  const promise = new Promise<T>((settle) => {
-    resolve = settle as (value?: T) => void;
-  });
-  return { promise, resolve };
 }
 
 function message(kind: Shown["kind"]) {
@@ -225,7 +214,12 @@ export const window = {
   showQuickPick: <T extends { label: string }>(items: readonly T[], options?: { title?: string }) =>
     Promise.resolve(pick(items, options?.title)),
   createQuickPick: () => Object.assign(quickInput(), { items: [] }),
-  createInputBox: quickInput,
+  createInputBox: () => {
+    if (!fake.holdsBoxes) return quickInput();
+    const box = heldBox();
+    fake.boxes.push(box);
+    return box;
+  },
   showTextDocument: (uri: Uri) => {
     fake.opened.push(uri.fsPath);
     return Promise.resolve();
@@ -280,10 +274,13 @@ export const window = {
     const cancel = (): void => {
       source.cancel();
     };
-    fake.progress.push({ title, reports, cancel });
+    const shown = { title, reports, cancel, isOver: false };
+    fake.progress.push(shown);
     const running = task({ report: (value) => reports.push(value) }, source.token);
     fake.onProgress?.(cancel);
-    return running;
+    return running.finally(() => {
+      shown.isOver = true;
+    });
   },
 };
 
@@ -299,6 +296,19 @@ export const workspace = {
     get: (name: string, otherwise: unknown) => fake.settings.get(`${section}.${name}`)?.globalValue ?? otherwise,
     inspect: (name: string) => fake.settings.get(`${section}.${name}`),
   }),
+};
+
+export const env = {
+  openExternal: (uri: Uri) => {
+    fake.browsed.push(uri.toString());
+    return Promise.resolve(fake.hasBrowser);
+  },
+  clipboard: {
+    writeText: (text: string) => {
+      fake.clipboard = text;
+      return Promise.resolve();
+    },
+  },
 };
 
 export const commands = {

@@ -13,11 +13,16 @@ export class Conversation {
   #listeners = new Set();
   #server;
 
-  /** The server is started and greeted, and the first snapshot has come. */
-  static async open(name) {
+  /**
+   * The server is started and greeted, and the first snapshot has come.
+   * @param {(bed: Bed) => Promise<object | void>} arrange what has to be there before; what it gives is `arranged`, and
+   *   its `close` is called in the end
+   */
+  static async open(name, arrange = async () => {}) {
     const conversation = new Conversation();
     conversation.bed = await Bed.create(`contract-${name}`);
     const { bed } = conversation;
+    conversation.arranged = await arrange(bed);
     const onMessage = (direction, message) => {
       conversation.messages.push({ direction, message });
       conversation.#listeners.forEach((listener) => listener(message));
@@ -88,6 +93,7 @@ export class Conversation {
   async clear() {
     await this.#server.close();
     const problems = await this.bed.clear();
+    await this.arranged?.close();
     if (problems.length > 0) throw new AggregateError(problems, "not everything could be cleared away");
   }
 }

@@ -12,6 +12,9 @@ const MEASURED = {
   uptimeSeconds: 5,
   atMs: 1_767_225_600_000,
   untilMs: 1_767_225_660_000,
+  expiresAtMs: 1_769_817_600_000,
+  lastRefreshMs: 1_767_225_600_000,
+  daysLeft: 29,
   pid: 1234,
   processId: 1234,
   cpuPercent: 12.5,
@@ -39,6 +42,8 @@ export function normalise(messages, { root, claude }) {
         .replaceAll(claude, "2.0.0")
         .replace(/\b\d+[.]\d+[.]\d+(?:[+][\w.]+)?/g, (version) => (versions.has(version) ? FIXED.version : version))
         .replace(TIME, (time) => times.get(time))
+        .replace(/\b(state|code_challenge)=[\w-]+/g, (_, name) => `${name}=the-${name}`)
+        .replace(/\b\d{4}-\d{2}-\d{2}\b(?!T)/g, "2026-01-31")
         .replace(/\b\d+(\.\d+)? (B|[KMGT]i?B)\b/g, "10 GiB")
         .replace(/\b\d+ processors\b/g, "2 processors")
         .replace(/\b198\.1[89]\.\d+\.(\d+)\b/g, "198.18.0.$1")
@@ -58,6 +63,8 @@ function value(of, inText, key) {
     // One that the daemon gave itself is a time.
     if (name === "serial" && item > MEASURED.atMs) return [name, MEASURED.atMs];
     if (name === "bypassUntilMs" && item > 0) return [name, MEASURED.untilMs];
+    // What the browser showed; made-up ones tell what is wrong with them.
+    if (name === "code" && "operationId" in of && item.length > LONGEST_WORD) return [name, "the-code#the-state"];
     if (typeof item === "number") return [name, beside[name] ?? MEASURED[name] ?? item];
     return [inText(name), value(item, inText, name)];
   });
@@ -71,7 +78,12 @@ function oneOfAKind(items) {
   return items.filter((_, index) => names[index] === undefined || names.indexOf(names[index]) === index);
 }
 
+/** A made-up code is shorter than a real one. */
+const LONGEST_WORD = 40;
+
 const TIME = /\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}(\.\d+)?Z/g;
+
+const ID = /\b(?:[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}|[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{12})\b/g;
 
 /** Times keep their order and lose everything else. */
 function ranked(text) {
@@ -87,7 +99,7 @@ class Names {
 
   replace(string) {
     return string
-      .replace(/\b(?:[0-9a-f]{64}|[0-9a-f]{32}|[0-9a-f]{16}|[0-9a-f]{12})\b/g, (id) => this.#name(id))
+      .replace(ID, (id) => (id.includes("-") ? `00000000-0000-4000-8000-${this.#name(id.slice(-12))}` : this.#name(id)))
       .replace(/\bapp-([0-9a-f]{8})\b/g, (_, id) => `app-${this.#name(id)}`);
   }
 

@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { testbedCache } from "../../fakes/cache.mjs";
+import { startIdentity } from "../../fakes/identity.mjs";
 import { startMessagesApi } from "../../fakes/messages-api.mjs";
 import { hostAddress, removeAllOf } from "./docker.mjs";
 import { Editor } from "./editor.mjs";
@@ -32,32 +33,43 @@ const QUIET = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", CLAUDE_CODE_DISAB
 export class Bed {
   #projects = [];
 
-  constructor(root, editor, api, requests) {
+  constructor(root, editor, api, requests, identity) {
     this.root = root;
     this.editor = editor;
     this.api = api;
     /** What the sandboxes asked of the model, oldest first. */
     this.requests = requests;
+    /** See identity.mjs; undefined unless it was asked for. */
+    this.identity = identity;
     this.marker = `BOXWOOD_RUNTIME_DIR=${path.join(root, "runtime")}`;
   }
 
   /**
-   * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object, policy?: (host: string) => object}} options
-   *   answers: see messages-api.mjs; policy: the network policy of the person's own file, given an address of this
-   *   machine; the others as in Editor.start
+   * @param {{env?: object, settings?: object, trust?: boolean, hasEngine?: boolean, answers?: object, policy?: (host: string) => object,
+   *   identity?: boolean, gitconfig?: string}} options answers: see messages-api.mjs; policy: the network policy of the person's own file, given
+   *   an address of this machine; identity: nobody is signed in, and people sign in to an imitation, which the windows'
+   *   browser reaches too; gitconfig: the person's own; the others as in Editor.start
    */
-  static async start({ env = {}, hasEngine = true, answers, policy, ...options } = {}) {
+  static async start({ env = {}, hasEngine = true, answers, policy, identity: hasIdentity = false, gitconfig, ...options } = {}) {
     const root = await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-")));
     const requests = [];
     const api = await startMessagesApi({ host: "0.0.0.0", requireKey: API_KEY, answers, onRequest: (entry) => requests.push(entry) });
+    let identity;
     try {
       const address = hasEngine ? await hostAddress() : "127.0.0.1";
+      if (hasIdentity) identity = await startIdentity({ host: address, hasProxy: true });
+      const proxy = identity && `http://${address}:${identity.ports.proxy}`;
       const config = path.join(root, "boxwood-config");
       await mkdir(config);
-      await writeFile(path.join(config, "sandbox.jsonc"), JSON.stringify({ env: QUIET, egress: policy?.(address) }));
+      const variables = { ...QUIET, ...(proxy && { HTTPS_PROXY: proxy }) };
+      await writeFile(path.join(config, "sandbox.jsonc"), JSON.stringify({ env: variables, egress: policy?.(address) }));
+      const gitconfigFile = path.join(root, "gitconfig");
+      await writeFile(gitconfigFile, gitconfig ?? "");
       const editor = await Editor.start({
         ...options,
         root,
+        // The imitation has an authority of its own.
+        ...(proxy && { browsing: { proxy: { server: proxy, bypass: "127.0.0.1" }, ignoreHTTPSErrors: true } }),
         vsix: await packagedExtension(),
         env: {
           BOXWOOD_STATE_DIR: path.join(root, "state"),
@@ -65,14 +77,19 @@ export class Bed {
           BOXWOOD_CONFIG_DIR: config,
           // Shared by all runs: what is in it was downloaded and is checked by digest.
           BOXWOOD_CACHE_DIR: process.env.BOXWOOD_CACHE_DIR ?? path.join(testbedCache(), "boxwood"),
-          ANTHROPIC_BASE_URL: `http://${address}:${api.port}`,
-          ANTHROPIC_API_KEY: API_KEY,
+          // Whoever runs this keeps their keyring to themselves.
+          BOXWOOD_KEYRING: "file",
+          GIT_CONFIG_GLOBAL: gitconfigFile,
+          ...(identity
+            ? { NODE_EXTRA_CA_CERTS: identity.ca }
+            : { ANTHROPIC_BASE_URL: `http://${address}:${api.port}`, ANTHROPIC_API_KEY: API_KEY }),
           ...env,
         },
       });
-      return new Bed(root, editor, api, requests);
+      return new Bed(root, editor, api, requests, identity);
     } catch (error) {
       await api.close();
+      await identity?.close();
       await rm(root, { recursive: true, force: true });
       throw error;
     }
@@ -111,6 +128,7 @@ export class Bed {
     });
     await removeAllOf(this.#projects);
     await this.api.close();
+    await this.identity?.close();
     await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });
   }
 }

@@ -65,7 +65,8 @@ export class Editor {
   #browser;
   #contexts = [];
 
-  constructor(root, env, child, browser, port) {
+  constructor(root, env, child, browser, port, browsing) {
+    this.browsing = browsing;
     this.root = root;
     this.env = env;
     this.port = port;
@@ -74,11 +75,11 @@ export class Editor {
   }
 
   /**
-   * @param {{vsix?: string, env?: object, settings?: object, trust?: boolean}} options
+   * @param {{vsix?: string, env?: object, settings?: object, trust?: boolean, browsing?: object}} options
    *   vsix: installed before the start. env: added to the server's environment. trust: false turns workspace trust on,
-   *   so that folders are opened untrusted.
+   *   so that folders are opened untrusted. browsing: how the browser reaches other places, as Playwright has it.
    */
-  static async start({ vsix, env: extra = {}, settings = {}, trust = true, root } = {}) {
+  static async start({ vsix, env: extra = {}, settings = {}, trust = true, browsing = {}, root } = {}) {
     const folder = root ?? (await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-"))));
     const env = cleanEnvironment(folder, extra);
     const program = await editorProgram();
@@ -96,7 +97,7 @@ export class Editor {
     try {
       const port = await listeningPort(child);
       const browser = await chromium.launch({ executablePath: process.env.BOXWOOD_CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_ARGS, timeout: START_TIMEOUT });
-      return new Editor(folder, env, child, browser, port);
+      return new Editor(folder, env, child, browser, port, browsing);
     } catch (error) {
       await kill(child.pid);
       throw error;
@@ -108,7 +109,7 @@ export class Editor {
    * Each window has a browser profile of its own, as two people's browsers would.
    */
   async open({ folder, workspace, width = 1280, height = 800 } = {}) {
-    const context = await this.#browser.newContext({ viewport: { width, height }, permissions: ["clipboard-read", "clipboard-write"] });
+    const context = await this.#browser.newContext({ viewport: { width, height }, permissions: ["clipboard-read", "clipboard-write"], ...this.browsing });
     this.#contexts.push(context);
     const query = new URLSearchParams(folder ? { folder } : workspace ? { workspace } : { ew: "true" });
     const window = await Window.open(context, `http://127.0.0.1:${this.port}/?${query}`);

@@ -30,6 +30,7 @@ function readScreen() {
     terminals: texts(".terminal-tabs-entry, .single-terminal-tab"),
     picks: texts(".quick-input-widget .monaco-list-row"),
     input: texts(".quick-input-widget .quick-input-message, .quick-input-widget .quick-input-title").join(" "),
+    question: texts(".quick-input-widget .quick-input-message, .quick-input-widget .quick-input-box").join(" "),
     dialog: texts(".monaco-dialog-box").join(" "),
     tree: texts(".pane-body .monaco-list-row"),
     tabs: texts(".tabs-container .tab"),
@@ -163,7 +164,7 @@ export class Window {
 
   async clickNotification(pattern, button) {
     await this.notification(pattern);
-    await this.page.locator(".notification-list-item").filter({ hasText: pattern }).first().locator(".monaco-button, .action-label").filter({ hasText: button }).first().click();
+    await this.page.locator(".notification-list-item").filter({ hasText: pattern }).first().locator(".monaco-button, .action-label, .notification-list-item-message a").filter({ hasText: button }).first().click();
   }
 
   /** Closes what a command may have opened: dialog, list, notifications. */
@@ -217,6 +218,21 @@ export class Window {
   async pick(pattern) {
     await this.picks(pattern);
     await this.page.locator(".quick-input-widget .monaco-list-row").filter({ hasText: pattern }).first().click();
+  }
+
+  /** Types into the box that asks for something, and Enter. */
+  async answer(text) {
+    const input = this.page.locator(".quick-input-box input").first();
+    await input.waitFor();
+    await input.fill(text);
+    await input.press("Enter");
+  }
+
+  /** Does something that opens a page in the browser, and gives the page. */
+  async opening(act) {
+    const [page] = await Promise.all([this.page.context().waitForEvent("page", { timeout: SOON }), act()]);
+    await page.waitForLoadState("domcontentloaded");
+    return page;
   }
 
   /** The inline action of a row in the side bar. */

@@ -1,0 +1,40 @@
+// How questions and decisions about git credentials are told. Pure: the same question gives the same words.
+import { baseName } from "../format";
+import type { GitAnswer, GitApproval, GitAsk } from "../generated/protocol";
+
+/** A question, with a link for each answer. */
+export function gitAskText({ host, project }: GitAsk): string {
+  const link = (label: string, command: string): string => {
+    const target = encodeURIComponent(JSON.stringify([{ project, host }]));
+    // These would end the link.
+    return `[${label}](command:${command}?${target.replace(/[()']/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`)})`;
+  };
+  const allow = link("Allow", "boxwood.allowGitCredential");
+  const deny = link("Deny", "boxwood.denyGitCredential");
+  return `Git in the sandbox of '${plain(baseName(project))}' asks for your credential of ${plain(host)}. ${allow} it for this project, or ${deny} it.`;
+}
+
+/** Text from elsewhere, of which nothing can be taken for a link. */
+function plain(text: string): string {
+  return text.replace(/[[\]]/g, "");
+}
+
+export const gitAnswerWords: Readonly<Record<GitAnswer, string>> = { allow: "allowed", deny: "denied" };
+
+export interface GitRow {
+  readonly label: string;
+  readonly description: string;
+  readonly host: string;
+}
+
+export function gitAskRow({ host }: GitAsk): GitRow {
+  return { label: `$(question) ${host}`, description: "waits for your answer", host };
+}
+
+export function gitApprovalRow({ host, answer }: GitApproval): GitRow {
+  return {
+    label: `$(${answer === "allow" ? "pass" : "circle-slash"}) ${host}`,
+    description: gitAnswerWords[answer],
+    host,
+  };
+}
