@@ -32,6 +32,7 @@ use crate::provisioning::hold::Environments;
 use crate::provisioning::refused::Refusals;
 use crate::records::{Records, installation};
 use crate::registry::{Known, Registry};
+use crate::renewal::Renewals;
 use crate::sys::User;
 use crate::{files, lifecycle, materials, project, settings};
 
@@ -56,6 +57,7 @@ pub(crate) struct Daemon {
     pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) logins: Logins,
+    pub(crate) renewals: Renewals,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -90,6 +92,7 @@ impl Daemon {
             git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             logins: Logins::new(),
+            renewals: Renewals::new(&paths, lookup),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),
