@@ -20,6 +20,8 @@ use crate::provisioning::sync::{Holder as _, InDirectory};
 
 /// Both sides as they were seen; a file that cannot be read is nothing.
 type Seen = (Option<View>, View);
+/// What came of one copy: which sandbox's, and what was decided about what.
+type Made = (String, Result<Option<(Decision, Seen)>>);
 
 #[derive(Default)]
 struct Copy {
@@ -37,7 +39,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
     let mut changed = daemon.renewals.changed.subscribe();
     let mut running = daemon.registry.running();
     let mut copies: BTreeMap<String, Copy> = BTreeMap::new();
-    let mut work: JoinSet<(String, Result<Option<(Decision, Seen)>>)> = JoinSet::new();
+    let mut work: JoinSet<Made> = JoinSet::new();
     loop {
         changed.borrow_and_update();
         running.borrow_and_update();
@@ -55,11 +57,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
 }
 
 /// Begins what is due, and gives the moment at which something is to be tried again.
-fn look(
-    daemon: &Arc<Daemon>,
-    copies: &mut BTreeMap<String, Copy>,
-    work: &mut JoinSet<(String, Result<Option<(Decision, Seen)>>)>,
-) -> Option<i64> {
+fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut JoinSet<Made>) -> Option<i64> {
     let list = daemon.registry.list().into_iter().map(|info| info.id);
     let all: BTreeMap<String, CredentialSource> =
         list.filter_map(|id| Some((source(daemon, &id)?, id))).map(|(s, id)| (id, s)).collect();
