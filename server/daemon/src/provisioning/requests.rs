@@ -77,10 +77,14 @@ async fn of(
         Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
         Some(_) => None,
     };
+    let email = read.and_then(|read| {
+        let inside = || sandbox.and_then(|sandbox| login_home::email_inside(daemon, sandbox, &read.view()));
+        read.account.email.clone().or_else(inside)
+    });
     let known_login = Login {
         sandbox,
         login: read.map(|read| &read.file),
-        email: read.and_then(|read| read.account.email.as_deref()),
+        email: email.as_deref(),
         stored_at_ms: gathered.stored_at_ms,
         conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), gathered.host_login.as_ref()),
         ..Login::default()
@@ -102,11 +106,11 @@ fn own_login(daemon: &Daemon, sandbox: &str) -> Option<Read> {
     let directory = ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?;
     let most = boxwood_core::credentials::file::MAX_BYTES as u64 + 1;
     let file = CredentialFile::parse(&directory.head(CREDENTIALS, most).ok()??).ok()?;
-    let account = match directory.read(".claude.json") {
-        Ok(crate::claude_directory::Found::Text(text)) => boxwood_core::credentials::host::HostAccount::read(&text),
-        _ => boxwood_core::credentials::host::HostAccount::default(),
-    };
-    Some(Read { file, account, place: directory.path(CREDENTIALS).display().to_string() })
+    Some(Read {
+        file,
+        account: login_home::account_in(&directory),
+        place: directory.path(CREDENTIALS).display().to_string(),
+    })
 }
 
 /// What keeps both sides of a login that is kept the same from being so.
