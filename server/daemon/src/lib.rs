@@ -7,7 +7,6 @@ mod certificates;
 mod claude_directory;
 mod counted;
 mod creation;
-#[cfg_attr(not(test), expect(dead_code, reason = "the requests about credentials are answered by who calls it"))]
 mod credentials;
 mod daemon;
 mod doctor;

@@ -120,9 +120,8 @@ fn on_existing(
     Ok(on_sandbox(daemon, kind, &identity, true, move |handle| async move {
         let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
         if kind == RESTART && login_home::is_outdated(&daemon_, &known, None).await {
-            return make(&daemon_, handle, identity_, Some(&known), EnsureParams::default())
-                .await
-                .map(|made| made.sandbox);
+            let made = Box::pin(make(&daemon_, handle, identity_, Some(&known), EnsureParams::default())).await?;
+            return Ok(made.sandbox);
         }
         let mut work = existing(&daemon_, handle, identity_, &known).await?;
         again(&mut work);
@@ -208,7 +207,7 @@ async fn start_again(
 ) -> Result<EnsureResult> {
     // What its credential needs to be mounted, or not to be, cannot be changed in a container that is there.
     if login_home::is_outdated(daemon, known, params.environment.as_ref()).await {
-        return make(daemon, handle, identity, Some(known), params).await;
+        return Box::pin(make(daemon, handle, identity, Some(known), params)).await;
     }
     let mut work = existing(daemon, handle, identity, known).await?;
     work.environment = params.environment;
@@ -258,7 +257,7 @@ pub(crate) async fn make_again(
 ) -> Result<Vec<String>> {
     let identity = identity_of(known);
     let params = EnsureParams { environment, ..EnsureParams::default() };
-    let made = make(daemon, handle.clone(), identity.clone(), Some(known), params).await?;
+    let made = Box::pin(make(daemon, handle.clone(), identity.clone(), Some(known), params)).await?;
     if known.info.state != SandboxState::Running {
         let known = daemon.registry.get(&identity.id).ok_or_else(|| gone(&identity.id))?;
         let mut work = existing(daemon, handle, identity, &known).await?;

@@ -88,10 +88,14 @@ pub(crate) async fn of(
     let note = read.and_then(|read| note(daemon, sandbox, in_use.map(|(source, _)| source), own.as_ref(), read));
     let other = in_use.and_then(|(source, _)| gathered.login_of(source));
     let is_by_use = in_use.is_some_and(|(source, _)| daemon.renewals.is_by_use(source));
+    let email = read.and_then(|read| {
+        let inside = || sandbox.and_then(|sandbox| login_home::email_inside(daemon, sandbox, &read.view()));
+        read.account.email.clone().or_else(inside)
+    });
     let known_login = Login {
         sandbox,
         login: read.map(|read| &read.file),
-        email: read.and_then(|read| read.account.email.as_deref()),
+        email: email.as_deref(),
         stored_at_ms: gathered.stored_at_ms,
         renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
         failures: note.as_ref().map_or(0, |note| note.failures),
@@ -137,11 +141,11 @@ fn own_login(daemon: &Daemon, sandbox: &str) -> Option<Read> {
     let directory = ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?;
     let most = boxwood_core::credentials::file::MAX_BYTES as u64 + 1;
     let file = CredentialFile::parse(&directory.head(CREDENTIALS, most).ok()??).ok()?;
-    let account = match directory.read(".claude.json") {
-        Ok(crate::claude_directory::Found::Text(text)) => boxwood_core::credentials::host::HostAccount::read(&text),
-        _ => boxwood_core::credentials::host::HostAccount::default(),
-    };
-    Some(Read { file, account, place: directory.path(CREDENTIALS).display().to_string() })
+    Some(Read {
+        file,
+        account: login_home::account_in(&directory),
+        place: directory.path(CREDENTIALS).display().to_string(),
+    })
 }
 
 /// What keeps both sides of a login that is kept the same from being so.

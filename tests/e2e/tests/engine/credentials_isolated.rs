@@ -59,8 +59,11 @@ impl Signing {
         self.world.list().into_iter().find(|sandbox| sandbox.session == session).expect("it is there")
     }
 
+    /// Also of one that is not well, which the status of the call says.
     fn status_of(&self, session: &str) -> CredentialsStatus {
-        self.world.boxwood(["credentials", "status", "--json", "--sandbox", &self.sandbox(session).id]).run().json()
+        let id = self.sandbox(session).id;
+        let asked = self.world.boxwood(["credentials", "status", "--json", "--sandbox", &id]).run();
+        serde_json::from_slice(&asked.stdout).unwrap_or_else(|cause| panic!("{cause}: {}", asked.told("says nothing")))
     }
 
     /// What the engine says of the mounts and of the environment of a session's container.
@@ -217,7 +220,7 @@ fn a_source_that_appears_or_goes_before_a_start_leads_to_the_right_mounts() {
 
 /// Signs in inside, on the terminal of one sandbox.
 fn sign_in_inside(signing: &Signing, session: &str) {
-    let mut terminal = Terminal::sized(&signing.world, &format!("attach --session {session}"), 500);
+    let mut terminal = Terminal::sized(&signing.world, &format!("attach --session {session}"), 800);
     terminal.wait_for("Not logged in");
     terminal.press(b"/login");
     terminal.wait_for("/login");
@@ -229,6 +232,8 @@ fn sign_in_inside(signing: &Signing, session: &str) {
     let from = shown.rfind("https://claude.com/cai/oauth/authorize").expect("an address");
     let url = shown[from..].split_whitespace().next().expect("an address").to_owned();
     terminal.press(signing.identity.sign_in(&url).as_bytes());
+    // What is pasted shows as stars; the Enter key belongs to it before they do.
+    terminal.wait_for(&"*".repeat(40));
     terminal.press(b"\r");
     terminal.wait_for("Login successful");
 }
@@ -246,7 +251,9 @@ fn who_signs_in_inside_one_sandbox_is_signed_in_in_the_others_and_signs_out_of_a
     signing.works_in("three");
     assert_eq!(signing.identity.count("signIns"), 1);
     let status = signing.status_of("two");
-    assert_eq!(status.mode, Some(CredentialMode::Isolated), "{status:?}");
+    assert_eq!((status.source, status.mode), (Some(CredentialSource::LoginHome), Some(CredentialMode::Isolated)));
+    let whose = signing.status_of("one").account.and_then(|account| account.email);
+    assert_eq!(whose.as_deref(), Some("ada@example.test"));
 
     let _ = signing.world.boxwood(["credentials", "sign-out", "login-home"]).run().ok();
     for session in ["one", "two", "three"] {

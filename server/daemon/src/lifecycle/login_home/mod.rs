@@ -13,13 +13,14 @@ use std::path::{Path, PathBuf};
 
 use boxwood_core::config::Resolved;
 use boxwood_core::credentials::file::MAX_BYTES;
-use boxwood_core::credentials::{CredentialFile, FileError, LoginState};
+use boxwood_core::credentials::host::HostAccount;
+use boxwood_core::credentials::{CredentialFile, FileError, LoginState, View};
 use boxwood_core::labels;
 use boxwood_core::login::{DEFAULT_HOME, is_home_name};
 use boxwood_engine::Mount;
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialMode};
 
-use crate::claude_directory::{ClaudeDirectory, Locked};
+use crate::claude_directory::{ClaudeDirectory, Found, Locked};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::gateway;
@@ -165,6 +166,21 @@ fn forget(locked: &Locked) -> Result<()> {
         true => directory.remove(LOGIN),
         false => directory.write_if_different(LOGIN, file.render().reveal()),
     }
+}
+
+/// Whose login Claude in a directory last had.
+pub(crate) fn account_in(directory: &ClaudeDirectory) -> HostAccount {
+    match directory.read(CONFIG) {
+        Ok(Found::Text(text)) => HostAccount::read(&text),
+        _ => HostAccount::default(),
+    }
+}
+
+/// The address of a login that says only which account it is, where Claude in the sandbox has heard it: one that was made
+/// inside is told of in the sandbox's own home.
+pub(crate) fn email_inside(daemon: &Daemon, sandbox: &str, login: &View) -> Option<String> {
+    let account = account_in(&ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?);
+    account.email.filter(|_| account.id.is_some() && account.id == login.account)
 }
 
 /// Forgets the login home of a sandbox that is no more.
