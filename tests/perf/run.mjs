@@ -5,6 +5,7 @@ import { mkdir, writeFile } from "node:fs/promises";
 import { cpus, loadavg, totalmem } from "node:os";
 import path from "node:path";
 import { Bed, REPOSITORY } from "./lib/bed.mjs";
+import { credentials } from "./lib/credentials.mjs";
 import { egress } from "./lib/egress.mjs";
 import { comparison, figure, noteList, operationTable, stepTable } from "./lib/report.mjs";
 import { cold, hello, idle, many, warm } from "./lib/scenarios.mjs";
@@ -21,7 +22,7 @@ const amounts = {
   idleSeconds: isSmoke ? 2 : 10,
 };
 
-const scenarios = { warm, cold, idle, hello, many, egress };
+const scenarios = { warm, cold, idle, hello, many, egress, credentials };
 const wanted = chosen(process.argv) ?? Object.keys(scenarios);
 
 /** Names after `--only`, separated by commas. */

@@ -6,13 +6,15 @@ import { plural, sentence } from "../format";
 import { methods, type CheckStatus, type DoctorCheck, type DoctorReport } from "../generated/protocol";
 import { operate } from "../progress";
 import { done, type Result } from "../result";
+import { environmentFrom } from "../settings";
 
 export async function doctor(app: App, target: Target): Promise<Result<unknown>> {
   const project = target.project ?? app.projects.shown(app.store.model)?.path;
+  const environment = environmentFrom(process.env);
   const result = await operate(app, {
-    title: "Examining the engine, the image and the disk",
+    title: "Examining the engine, the image, the disk and the credentials",
     method: methods.doctor,
-    params: project === undefined ? {} : { project },
+    params: { ...(project === undefined ? {} : { project }), ...(environment ? { environment } : {}) },
   });
   if (result.kind !== "ok") return result;
   const report = result.value;

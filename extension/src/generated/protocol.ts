@@ -140,6 +140,19 @@ export type ProjectParams = {
 project?: string, };
 
 /**
+ * What is examined.
+ */
+export type DoctorParams = { 
+/**
+ * Path of a project that is looked at too.
+ */
+project?: string, 
+/**
+ * Claude Code's variables in the client's environment, from which a sandbox would be started.
+ */
+environment?: ClientEnvironment, };
+
+/**
  * Which sandboxes are meant.
  */
 export type SandboxFilter = { 
@@ -2147,7 +2160,7 @@ export interface Methods {
   /** Writes a devcontainer template into a project; an existing file is never changed. */
   "boxwood/template/insert": { params: TemplateInsertParams; result: TemplateInsertResult; outcome: never };
   /** Examines engine, permissions, image, disk and versions, with the next step for each failure. */
-  "boxwood/doctor/run": { params: ProjectParams; result: OperationStarted; outcome: DoctorReport };
+  "boxwood/doctor/run": { params: DoctorParams; result: OperationStarted; outcome: DoctorReport };
 }
 
 export type MethodName = keyof Methods;
@@ -2215,6 +2228,8 @@ export const credentialVariables = [
   "AWS_ACCESS_KEY_ID",
   "AWS_SECRET_ACCESS_KEY",
   "AWS_SESSION_TOKEN",
+  "GH_TOKEN",
+  "GITHUB_TOKEN",
   "CI",
   "ANTHROPIC_BASE_URL",
   "ANTHROPIC_MODEL",

@@ -29,8 +29,10 @@ use crate::materials::helper::Programs;
 use crate::metrics::Metrics;
 use crate::operations::Operations;
 use crate::provisioning::hold::Environments;
+use crate::provisioning::refused::Refusals;
 use crate::records::{Records, installation};
 use crate::registry::{Known, Registry};
+use crate::renewal::Renewals;
 use crate::sys::User;
 use crate::{files, lifecycle, materials, project, settings};
 
@@ -51,9 +53,11 @@ pub(crate) struct Daemon {
     pub(crate) egress: Egress,
     pub(crate) sources: Arc<Sources>,
     pub(crate) environments: Environments,
+    pub(crate) refusals: Refusals,
     pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) logins: Logins,
+    pub(crate) renewals: Renewals,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -84,9 +88,11 @@ impl Daemon {
             egress: Egress::new(),
             sources: Arc::new(Sources::open(&paths, lookup)),
             environments: Environments::default(),
+            refusals: Refusals::default(),
             git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             logins: Logins::new(),
+            renewals: Renewals::new(&paths, lookup),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),
@@ -172,6 +178,7 @@ impl Daemon {
             let image = settings.image_content(materials::image::agent_hash);
             let is_other = settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG);
             is_other
+                || lifecycle::login_home::is_other(self, label(labels::SANDBOX), &detail.mounts)
                 || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
         })
     }

@@ -1,11 +1,14 @@
 //! Examines what Boxwood needs, and says the next step for each failure.
 
+mod credentials;
+
 use std::path::Path;
 use std::sync::Arc;
 
 use boxwood_core::quantity::format_bytes;
+use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::operation::OperationStarted;
-use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorReport, ProjectParams};
+use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorParams, DoctorReport};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
@@ -21,12 +24,16 @@ const NO_SPACE: u64 = 512 << 20;
 const ENOUGH_MEMORY: u64 = 4 << 30;
 
 /// Starts the examination.
-pub(crate) fn start(daemon: &Arc<Daemon>, params: &ProjectParams) -> OperationStarted {
-    let project = params.project.clone();
+pub(crate) fn start(daemon: &Arc<Daemon>, params: DoctorParams) -> OperationStarted {
+    let DoctorParams { project, environment } = params;
     let daemon_ = Arc::clone(daemon);
-    daemon.operations.start("doctor", Subject { project: project.clone(), sandbox_id: None }, move |handle| async move {
-        handle.or_cancelled(async { Ok(examine(&daemon_, project.as_deref()).await) }).await
-    })
+    daemon.operations.start(
+        "doctor",
+        Subject { project: project.clone(), sandbox_id: None },
+        move |handle| async move {
+            handle.or_cancelled(async { Ok(examine(&daemon_, project.as_deref(), environment.as_ref()).await) }).await
+        },
+    )
 }
 
 fn check(id: &str, title: &str, status: CheckStatus, detail: impl Into<String>, hint: Option<&str>) -> DoctorCheck {
@@ -43,7 +50,7 @@ fn from_error(id: &str, title: &str, problem: &RpcError) -> DoctorCheck {
     check(id, title, CheckStatus::Failed, problem.to_string(), problem.hint.as_deref())
 }
 
-async fn examine(daemon: &Arc<Daemon>, project: Option<&str>) -> DoctorReport {
+async fn examine(daemon: &Arc<Daemon>, project: Option<&str>, environment: Option<&ClientEnvironment>) -> DoctorReport {
     let mut checks = vec![check(
         "version",
         "Boxwood",
@@ -56,6 +63,7 @@ async fn examine(daemon: &Arc<Daemon>, project: Option<&str>) -> DoctorReport {
     checks.push(disk("state-disk", "Space for state", &daemon.paths.state));
     checks.push(helper(daemon).await);
     checks.push(claude(daemon));
+    checks.extend(credentials::examine(daemon, project, environment).await);
     if let Some(path) = project {
         checks.extend(of_project(daemon, path));
     }

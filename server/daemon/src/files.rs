@@ -40,6 +40,12 @@ pub(crate) fn write_if_different(path: &Path, contents: &[u8]) -> Result<()> {
     }
 }
 
+/// Writes a program that only the person runs.
+pub(crate) fn write_program(path: &Path, contents: &[u8]) -> Result<()> {
+    write_if_different(path, contents)?;
+    restrict(path, 0o700).map_err(|cause| error::file("make a program of", path, &cause))
+}
+
 /// Writes `value` as JSON.
 pub(crate) fn write_json(path: &Path, value: &impl Serialize) -> Result<()> {
     let text = serde_json::to_vec_pretty(value).map_err(|cause| error::internal(cause.to_string()))?;

@@ -226,7 +226,7 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
     })?;
     on::<c::Templates>(m, |_, _| Ok(boxwood_core::template::list()))?;
     on::<c::InsertTemplate>(m, |daemon, params| templates::insert(daemon, &params))?;
-    on::<c::Doctor>(m, |daemon, params| Ok(doctor::start(daemon, &params)))?;
+    on::<c::Doctor>(m, |daemon, params| Ok(doctor::start(daemon, params)))?;
     m.register_subscription(
         SUBSCRIBE_METHOD,
         EVENT_METHOD,

@@ -1,7 +1,7 @@
 //! What is to be told to the daemon, until it is written. Nothing that carries bytes waits for the daemon: there is room
 //! for so much, and what does not fit any more is the oldest news. It stays in [`crate::log::Log`] for whoever asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Mutex;
 
 use boxwood_protocol::egress::EgressDecision;
@@ -20,6 +20,8 @@ struct Waiting {
     /// The last news of each question: an earlier one says nothing any more.
     asks: BTreeMap<String, Tell>,
     decisions: VecDeque<EgressDecision>,
+    /// Servers that refused credentials: one that did so again says nothing more.
+    refusals: BTreeSet<(String, u16)>,
 }
 
 /// What is to be told.
@@ -55,6 +57,9 @@ impl Outbox {
             }
             Tell::Asking(ref ask) => {
                 waiting.asks.insert(ask.id.clone(), tell);
+            }
+            Tell::Refused { ref host, port } => {
+                waiting.refusals.insert((host.clone(), port));
             }
             Tell::Asked { ref id } => {
                 // Those that were never told of come and go unnoticed when nobody reads for long.
@@ -103,6 +108,9 @@ impl Outbox {
         }
         if let Some((_, tell)) = waiting.asks.pop_first() {
             return Some(Out::Tell(tell));
+        }
+        if let Some((host, port)) = waiting.refusals.pop_first() {
+            return Some(Out::Tell(Tell::Refused { host, port }));
         }
         waiting.decisions.pop_front().map(|decision| Out::Tell(Tell::Decided(decision)))
     }

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use boxwood_core::egress::Requests;
 use boxwood_protocol::egress::EgressVia;
+use boxwood_protocol::gateway::Tell;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderValue};
 use hyper::server::conn::http1::Builder;
@@ -135,9 +136,15 @@ impl Server {
         let authority = if host == target.host { target.authority.clone() } else { host.to_string() };
         // Looked for now, when it is certain that it goes on: the next request may find another one.
         let injection = self.state.injection(&host, target.port);
+        let is_set = injection.as_ref().is_some_and(|injection| injection.sets());
         let (request, upgrade) = onward(request, &target.path, &authority, &flow, injection);
         match self.upstream.send(&flow, &wanted, is_opened, request).await {
-            Ok(response) => Ok(back(response, upgrade, flow)),
+            Ok(response) => {
+                if is_set && response.status() == StatusCode::UNAUTHORIZED {
+                    self.state.outbox.tell(Tell::Refused { host: host.to_string(), port: target.port });
+                }
+                Ok(back(response, upgrade, flow))
+            }
             Err(UpstreamError::Dial(error)) => Ok(undialled(&error)),
             Err(error @ UpstreamError::Stale) => Err(error),
             Err(error) => Ok(own(StatusCode::BAD_GATEWAY, format!("boxwood: {error}\n"))),

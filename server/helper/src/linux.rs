@@ -2,6 +2,7 @@
 
 mod attach;
 mod error;
+mod git_askpass;
 mod git_channel;
 mod git_credential;
 mod guard;
@@ -39,6 +40,7 @@ usage: boxwood-helper COMMAND
   notice SECONDS TEXT                 show a line at the bottom of every session's screen for so long; without
                                       arguments, take it away
   exec -- COMMAND [ARGS]              run a command with the environment a session gets
+  git-askpass PROMPT                  answer a program that asks for a name or a password for a URL, in the same way
   git-credential get|store|erase      answer git with a credential of the host, if the person allows it
   git-channel                         pass such questions on to whoever holds standard input and output
   health [--workspace DIR] [--min-free-mib N] [--timeout-seconds N]
@@ -81,6 +83,7 @@ fn dispatch(called_as: &OsString, args: Vec<OsString>) -> Result<ExitCode, Error
     match command.to_str() {
         Some("attach") => Err(attach::run(&root, rest)),
         Some("exec") => Err(surroundings::exec(&root, rest)),
+        Some("git-askpass") => git_askpass::run(&rest),
         Some("git-channel") => git_channel::run(),
         Some("git-credential") => git_credential::run(&rest),
         Some("health") => health::run(&root, rest),

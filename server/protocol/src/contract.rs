@@ -20,10 +20,10 @@ use crate::git::{GitDecideParams, GitReport, GitRevokeParams};
 use crate::login::{LoginAcceptParams, LoginCodeParams, LoginStartParams};
 use crate::operation::{Cancelled, Metric, OperationEnd, OperationParams, OperationStarted, OperationSummary};
 use crate::params::{
-    AttachParams, AttachTarget, DaemonStatus, DaemonStopParams, DoctorReport, Empty, EnsureParams, EnsureResult,
-    ExecParams, ExecResult, HelloParams, HelloResult, ImageBuildParams, ImageInfo, LogsParams, LogsResult,
-    ProjectParams, PruneParams, PruneReport, RemoveParams, SandboxCount, SandboxFilter, SandboxRef, StatsSample,
-    TemplateInfo, TemplateInsertParams, TemplateInsertResult,
+    AttachParams, AttachTarget, DaemonStatus, DaemonStopParams, DoctorParams, DoctorReport, Empty, EnsureParams,
+    EnsureResult, ExecParams, ExecResult, HelloParams, HelloResult, ImageBuildParams, ImageInfo, LogsParams,
+    LogsResult, ProjectParams, PruneParams, PruneReport, RemoveParams, SandboxCount, SandboxFilter, SandboxRef,
+    StatsSample, TemplateInfo, TemplateInsertParams, TemplateInsertResult,
 };
 use crate::sandbox::{SandboxDetail, SandboxInfo};
 
@@ -208,5 +208,5 @@ contract! {
     "boxwood/template/insert" => InsertTemplate(TemplateInsertParams) -> TemplateInsertResult;
 
     /// Examines engine, permissions, image, disk and versions, with the next step for each failure.
-    "boxwood/doctor/run" => Doctor(ProjectParams) -> OperationStarted, ends DoctorReport;
+    "boxwood/doctor/run" => Doctor(DoctorParams) -> OperationStarted, ends DoctorReport;
 }

@@ -201,6 +201,13 @@ pub enum Tell {
         /// Id of the question.
         id: String,
     },
+    /// A server answered 401 to a request with credentials that were set there. The same may be told again.
+    Refused {
+        /// The server's name or address.
+        host: String,
+        /// Its port.
+        port: u16,
+    },
 }
 
 /// A request with its envelope.

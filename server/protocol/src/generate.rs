@@ -36,6 +36,7 @@ fn types(cfg: &Config) -> Vec<(String, String, Option<String>)> {
         DaemonStatus,
         DaemonStopParams,
         ProjectParams,
+        DoctorParams,
         SandboxFilter,
         SandboxRef,
         EnsureParams,

@@ -120,6 +120,19 @@ pub struct ProjectParams {
     pub project: Option<String>,
 }
 
+/// What is examined.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+#[ts(optional_fields)]
+pub struct DoctorParams {
+    /// Path of a project that is looked at too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project: Option<String>,
+    /// Claude Code's variables in the client's environment, from which a sandbox would be started.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub environment: Option<ClientEnvironment>,
+}
+
 /// Which sandboxes are meant.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

@@ -37,6 +37,8 @@ export class Bed {
       BOXWOOD_STATE_DIR: bed.state,
       BOXWOOD_RUNTIME_DIR: path.join(bed.root, "runtime"),
       BOXWOOD_CONFIG_DIR: path.join(bed.root, "config"),
+      // Nobody unlocks a keyring for a measurement.
+      BOXWOOD_KEYRING: "file",
       // The daemon writes down when each step ends; the libraries below it are not asked to.
       BOXWOOD_LOG: "warn,boxwood_daemon=debug",
     };

@@ -2,7 +2,8 @@
 
 use boxwood_protocol::RpcError;
 use boxwood_protocol::contract::Doctor;
-use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorReport, ProjectParams};
+use boxwood_protocol::credentials::ClientEnvironment;
+use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorParams, DoctorReport};
 
 use super::Outcome;
 use crate::context::Context;
@@ -15,7 +16,10 @@ const NOT_WELL: u8 = 1;
 pub(super) async fn doctor(context: &Context) -> Outcome {
     let project = context.project().ok();
     let report = match context.connect().await {
-        Ok(connection) => context.run::<Doctor>(&connection, &ProjectParams { project }).await?,
+        Ok(connection) => {
+            let environment = Some(ClientEnvironment::read(&|name| std::env::var(name).ok()));
+            context.run::<Doctor>(&connection, &DoctorParams { project, environment }).await?
+        }
         // Being asked when something is wrong is its purpose, so this is a finding and not a failure.
         Err(error) => without_daemon(error),
     };

@@ -51,6 +51,12 @@ pub enum Problem {
 }
 
 impl Problem {
+    /// Whether it may be gone the next time somebody looks, without anybody choosing anew.
+    #[must_use]
+    pub const fn is_passing(self) -> bool {
+        matches!(self, Self::Locked | Self::Unreadable | Self::CommandFailed)
+    }
+
     /// What is wrong, in plain words.
     #[must_use]
     pub fn reason(self) -> String {

@@ -5,6 +5,12 @@ use crate::credentials::Secret;
 
 /// Longest name and password that are passed on.
 const LONGEST: usize = 16 * 1024;
+/// Variables with a token for GitHub, in the order in which GitHub's own command line takes them.
+const TOKENS: [&str; 2] = ["GH_TOKEN", "GITHUB_TOKEN"];
+/// Where such a token is for.
+const GITHUB: &str = "github.com";
+/// The name that goes with any token there.
+const TOKEN_NAME: &str = "x-access-token";
 
 /// A name and a password.
 #[derive(Debug, PartialEq, Eq)]
@@ -30,6 +36,20 @@ pub enum AnswerError {
 }
 
 impl Answer {
+    /// The answer that variables of the person's environment give, as they do in CI. `None` when they have none for
+    /// `request`.
+    pub fn of_environment<'a>(lookup: impl Fn(&str) -> Option<&'a Secret>, request: &Request) -> Option<Self> {
+        if request.place() != GITHUB {
+            return None;
+        }
+        let is_whole = |token: &&Secret| {
+            let token = token.reveal();
+            !token.is_empty() && token.len() <= LONGEST && !token.contains(|c: char| c.is_control() || c == ' ')
+        };
+        let token = TOKENS.iter().filter_map(|name| lookup(name)).find(is_whole)?;
+        Some(Self { username: Secret::new(TOKEN_NAME.to_owned()), password: token.duplicate() })
+    }
+
     /// Reads what `git credential fill` printed for `request`. Everything but name and password stays on this side.
     ///
     /// # Errors
@@ -60,6 +80,27 @@ impl Answer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_token_of_the_environment_is_for_github_alone() {
+        let secret = |text: &str| Secret::new(text.to_owned());
+        let (first, second, broken) = (secret("one"), secret("two"), secret("o\nhost=x"));
+        let check = |host: &str, given: &[(&str, &Secret)], expected: Option<&str>| {
+            let request = Request::new("https", host, Some("a/b")).expect("a request");
+            let lookup = |name: &str| given.iter().find(|(given, _)| *given == name).map(|(_, value)| *value);
+            let answer = Answer::of_environment(lookup, &request);
+            let password = answer.as_ref().map(|answer| answer.password.reveal());
+            assert_eq!(password, expected, "{host} {given:?}");
+            assert!(answer.is_none_or(|answer| answer.username.reveal() == TOKEN_NAME));
+        };
+        check("github.com", &[("GITHUB_TOKEN", &first)], Some("one"));
+        check("GitHub.com:443", &[("GITHUB_TOKEN", &first), ("GH_TOKEN", &second)], Some("two"));
+        check("github.com", &[("GITHUB_TOKEN", &first), ("GH_TOKEN", &broken)], Some("one"));
+        check("github.com", &[], None);
+        for host in ["github.com.example", "api.github.com", "github.com:8443", "example.com"] {
+            check(host, &[("GITHUB_TOKEN", &first)], None);
+        }
+    }
 
     #[test]
     fn only_name_and_password_for_what_was_asked_are_taken() {

@@ -230,6 +230,17 @@ impl Kept {
         self.files.delete(name).await
     }
 
+    /// Where a credential would be kept now.
+    pub(crate) async fn place(&self) -> Result<Place, Failure> {
+        let Some(keyring) = &self.keyring else { return Ok(Place::File) };
+        let _turn = self.turn.lock().await;
+        match keyring.get(Entry::ApiKey.name()).await {
+            Ok(_) => Ok(Place::Keyring),
+            Err(Failure::Absent(_)) => Ok(Place::File),
+            Err(failure) => Err(failure),
+        }
+    }
+
     /// Has the next question ask the person again although they refused a moment ago: to be called when they ask for it.
     pub(crate) fn ask_again(&self) {
         if let Some(keyring) = &self.asking {

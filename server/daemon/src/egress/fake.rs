@@ -121,7 +121,7 @@ impl FakeGateway {
             match tell {
                 Tell::Decided(decision) => status.recent.push(decision.clone()),
                 Tell::Asking(ask) => status.asks.push(ask.clone()),
-                Tell::Ready(_) | Tell::Asked { .. } => {}
+                Tell::Ready(_) | Tell::Asked { .. } | Tell::Refused { .. } => {}
             }
         }
         let notice = Notice { jsonrpc: "2.0".to_owned(), tell: tell.clone() };

@@ -13,6 +13,7 @@ use super::link::Heard;
 use super::teller::Turn;
 use super::trail::News;
 use crate::daemon::Daemon;
+use crate::provisioning::refused;
 
 /// Counts are told to clients this much later, together with others that come meanwhile.
 const COUNTED: Duration = Duration::from_millis(250);
@@ -83,6 +84,15 @@ impl Entry {
             Tell::Asking(ask) => {
                 self.state().asks.insert(ask.id.clone(), ask.clone());
                 daemon.hub.tell(Event::EgressAsking { sandbox_id, ask });
+            }
+            Tell::Refused { host, port } => {
+                tracing::info!(
+                    sandbox = sandbox_id,
+                    host,
+                    port,
+                    "the credentials that were put on a request were refused"
+                );
+                refused::again(daemon, &sandbox_id);
             }
             Tell::Asked { id } => {
                 self.state().asks.remove(&id);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use boxwood_protocol::Event;
 use boxwood_protocol::git::{GitAnswer, GitAsk};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::daemon::Daemon;
 use crate::sys;
@@ -15,6 +16,9 @@ use crate::sys;
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Questions that are open at the same time; an agent that tries names does not fill the screen.
 const MOST: usize = 20;
+
+/// How long nobody is asked again after nobody answered: git that has no answer from one helper asks the next at once.
+const SILENCE: Duration = Duration::from_secs(5);
 
 /// What a question is about: project and host.
 type About = (String, String);
@@ -29,6 +33,8 @@ struct Open {
 #[derive(Default)]
 pub(super) struct Asks {
     open: Mutex<HashMap<About, Open>>,
+    /// Questions that nobody answered, and until when they are not asked again.
+    silent: Mutex<HashMap<About, Instant>>,
 }
 
 impl Asks {
@@ -48,7 +54,7 @@ impl Asks {
         if let Some(asked) = open.get(&about) {
             return Some(asked.answer.subscribe());
         }
-        if open.len() >= MOST {
+        if open.len() >= MOST || self.is_silent(&about) {
             return None;
         }
         let (sender, answer) = watch::channel(None);
@@ -71,9 +77,20 @@ impl Asks {
         Some(answer)
     }
 
+    fn is_silent(&self, about: &About) -> bool {
+        let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        silent.retain(|_, until| *until > now);
+        silent.contains_key(about)
+    }
+
     fn close(&self, daemon: &Daemon, about: &About) {
         let closed = self.open().remove(about);
-        if let Some(Open { ask, sandbox, .. }) = closed {
+        if let Some(Open { ask, sandbox, answer }) = closed {
+            if answer.borrow().is_none() {
+                let mut silent = self.silent.lock().unwrap_or_else(PoisonError::into_inner);
+                silent.insert(about.clone(), Instant::now() + SILENCE);
+            }
             daemon.hub.tell(Event::GitAsked { sandbox_id: sandbox, ask_id: ask.id });
         }
     }

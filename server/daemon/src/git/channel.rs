@@ -178,7 +178,11 @@ async fn decide(daemon: &Arc<Daemon>, known: &Known, request: &Request) -> Resul
             return Err(format!("nobody answered for {host}; on the host, 'boxwood git allow {host}' allows it"));
         }
     }
-    let answer = daemon.git.host.fill(request).await?;
+    let environment = daemon.environments.of(&known.info.id, None).unwrap_or_default();
+    let answer = match Answer::of_environment(|name| environment.0.get(name), request) {
+        Some(answer) => answer,
+        None => daemon.git.host.fill(request).await?,
+    };
     // The person may have changed their mind while a helper took its time.
     match decided::get(&daemon.paths, project, &host) {
         Some(GitAnswer::Allow) => Ok(answer),

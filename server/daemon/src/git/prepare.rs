@@ -18,6 +18,11 @@ const INSIDE: &str = "/etc/boxwood/git";
 /// The configuration in it.
 const CONFIGURATION: &str = "gitconfig";
 
+/// What runs it: bundled, because an image may have no shell.
+const SHELL: &str = "/opt/boxwood/bin/bash";
+/// The program in it that answers what git and others ask a person.
+const ASKPASS: &str = "askpass";
+
 /// What a container is made with on account of git.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Inside {
@@ -35,7 +40,10 @@ pub(crate) fn inside(daemon: &Daemon, sandbox: &str, resolved: &Resolved) -> Ins
     // A directory, not a file: one that is replaced whole would stay the old one inside.
     let mut inside = Inside {
         mounts: vec![Mount::Bind { source, target: INSIDE.to_owned(), read_only: true }],
-        variables: vec![("GIT_CONFIG_SYSTEM", format!("{INSIDE}/{CONFIGURATION}"))],
+        variables: vec![
+            ("GIT_CONFIG_SYSTEM", format!("{INSIDE}/{CONFIGURATION}")),
+            ("GIT_ASKPASS", format!("{INSIDE}/{ASKPASS}")),
+        ],
     };
     if resolved.ssh_agent == SshAgent::On
         && let Some(mount) = agent::mount(daemon, sandbox)
@@ -61,6 +69,9 @@ pub(crate) async fn write(daemon: &Daemon, sandbox: &str, resolved: Option<&Reso
     let carried =
         carry(&identity, key.as_deref(), wants_agent && problem.is_none(), &format!("{HELPER} git-credential"));
     files::write_if_different(&own.join(CONFIGURATION), carried.configuration.as_bytes())?;
+    // The variable takes the name of a program and no arguments.
+    let askpass = format!("#!{SHELL}\nexec {HELPER} git-askpass \"$@\"\n");
+    files::write_program(&own.join(ASKPASS), askpass.as_bytes())?;
     let mut warnings: Vec<String> = problem.into_iter().collect();
     warnings.extend(carried.warnings);
     Ok(warnings)

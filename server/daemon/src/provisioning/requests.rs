@@ -1,9 +1,9 @@
 //! Answers to requests about credentials. Nothing here answers with a value.
 
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
-use boxwood_core::credentials::select::{Refusal, Wish};
+use boxwood_core::credentials::select::{Finding, Found, Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
 use boxwood_core::credentials::stored::Stored;
 use boxwood_core::credentials::sync::{Conflict, Decision};
@@ -17,25 +17,31 @@ use boxwood_protocol::params::SandboxRef;
 use boxwood_protocol::sandbox::SandboxState;
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 
-use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide};
-use super::sync::Pair;
+use super::copies::make_same;
+use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_environment};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
-use crate::credentials::locks::{self, Purpose};
 use crate::credentials::store::Entry;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::lifecycle::ensure::{identity_of, on_sandbox};
-use crate::lifecycle::gateway;
+use crate::lifecycle::ensure::{identity_of, make_again, on_sandbox};
+use crate::lifecycle::{gateway, login_home};
 use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
+use crate::renewal::Note;
 use crate::{files, settings};
 use futures::future::BoxFuture;
 
-/// How long Claude Code's own locks are waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// What a change of the mode is told with when the container had to be another one.
+const MADE_ANEW: &str = "its container was made anew, because what is mounted in it follows the mode; its state and its \
+                         conversations are as they were";
+/// Said where nothing on this machine renews the login of this machine.
+const BY_USE: &str = "Claude Code was not found on this machine, so its login is renewed only when you use it here";
+/// Said where only the gateway knows what a sandbox was started with.
+const IN_GATEWAY: &str = "what it was started with came from the environment of a terminal, and only its gateway knows it \
+                          now; after 'boxwood stop', start it again from such a terminal";
 
 /// How the credentials of a sandbox are, or those that a new one would get.
 pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Result<CredentialsStatus> {
@@ -44,7 +50,8 @@ pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Re
     of(&daemon, known.as_ref(), params.environment.as_ref()).await
 }
 
-async fn of(
+/// The same for a sandbox that is known, or for new ones.
+pub(crate) async fn of(
     daemon: &Arc<Daemon>,
     known: Option<&Known>,
     environment: Option<&ClientEnvironment>,
@@ -52,16 +59,23 @@ async fn of(
     let sandbox = known.map(|known| known.info.id.as_str());
     // What a sandbox was started with counts for it, and not what another terminal has.
     let remembered = sandbox.and_then(|sandbox| daemon.environments.of(sandbox, None));
-    let environment = remembered.or_else(|| environment.cloned()).unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
-    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let record = sandbox.and_then(|sandbox| daemon.records.get(sandbox));
+    let held = record.as_ref().and_then(|record| record.held);
+    // What a daemon before this one was given is known to the gateway alone.
+    let unknown = held.and_then(|held| held.source).filter(|source| is_of_environment(*source) && remembered.is_none());
+    let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
+    gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
+    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
     let chosen = chosen.unwrap_or_default();
     let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
     // Nothing is run and nobody is asked for the sake of looking.
     let choice = boxwood_core::credentials::select::choose(&gathered.findings, &wish, has_gateway, gathered.is_ci);
-    let own = known.and_then(|known| own_login(daemon, &known.info.id));
+    // One that has a login home has no other login.
+    let own = known.filter(|known| login_home::mounted(&known.detail.mounts).is_none());
+    let own = own.and_then(|known| own_login(daemon, &known.info.id));
     let in_use = choice.outcome.ok();
     let read = match in_use {
         Some((_, CredentialMode::Isolated | CredentialMode::Sync)) | None => {
@@ -71,23 +85,51 @@ async fn of(
         Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
         Some(_) => None,
     };
+    let note = read.and_then(|read| note(daemon, sandbox, in_use.map(|(source, _)| source), own.as_ref(), read));
+    let other = in_use.and_then(|(source, _)| gathered.login_of(source));
+    let is_by_use = in_use.is_some_and(|(source, _)| daemon.renewals.is_by_use(source));
     let known_login = Login {
         sandbox,
         login: read.map(|read| &read.file),
         email: read.and_then(|read| read.account.email.as_deref()),
         stored_at_ms: gathered.stored_at_ms,
-        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), gathered.host_login.as_ref()),
-        ..Login::default()
+        renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
+        failures: note.as_ref().map_or(0, |note| note.failures),
+        is_renewed_by_use: is_by_use,
+        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), other),
     };
     let mut told = status::status(&choice, &known_login, &clock());
-    let held = record.and_then(|record| record.held);
+    if is_by_use && in_use.is_some_and(|(_, mode)| mode == CredentialMode::Token) {
+        told.warnings.push(BY_USE.to_owned());
+    }
+    if unknown.is_some() {
+        told.warnings.push(IN_GATEWAY.to_owned());
+    }
     let is_other =
         held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
-    if is_other {
+    let is_mounted_otherwise = |known: &Known| login_home::is_other(daemon, &known.info.id, &known.detail.mounts);
+    if is_other || known.is_some_and(is_mounted_otherwise) {
         told.warnings.push("this takes effect when the sandbox is started again: 'boxwood restart'".to_owned());
     }
     told.warnings.append(&mut gathered.notes);
     Ok(told)
+}
+
+/// What is remembered of a login, the sandbox's own or a source's.
+fn note(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    source: Option<CredentialSource>,
+    own: Option<&Read>,
+    read: &Read,
+) -> Option<Note> {
+    let is_own = own.is_some_and(|own| std::ptr::eq(own, read));
+    let file = match (sandbox.filter(|_| is_own), source) {
+        (Some(sandbox), _) => daemon.paths.sandbox(sandbox).join("renewal.json"),
+        (None, Some(source)) => daemon.renewals.note_of(source),
+        (None, None) => daemon.renewals.note_of(CredentialSource::LoginHome),
+    };
+    Note::of(&file, &read.view(), Some(Path::new(&read.place)), clock().now_ms)
 }
 
 /// The login that is in a sandbox.
@@ -177,7 +219,7 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
             CredentialSource::StoredLogin => {
                 daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(|failure| store(&failure))?;
             }
-            CredentialSource::LoginHome => forget_login(&daemon_).await?,
+            CredentialSource::LoginHome => login_home::forget_all(&daemon_).await?,
             CredentialSource::HostLogin => {}
             CredentialSource::KeyHelper => {
                 return Err(RpcError::new(ErrorCode::CredentialUnusable, "your apiKeyHelper is not Boxwood's to end")
@@ -197,17 +239,6 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
     })
 }
 
-/// Takes the login out of the login home. What else stands there stays.
-async fn forget_login(daemon: &Daemon) -> Result<()> {
-    let home = daemon.sources.logins().join(LOGIN);
-    if !home.is_dir() {
-        return Ok(());
-    }
-    let storage = home.join(".claude");
-    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
-}
-
 /// Nobody chooses any more what was ended.
 fn forget_choice(daemon: &Daemon, source: CredentialSource) -> Result<()> {
     if hold::chosen_for_all(daemon).is_some_and(|chosen| chosen.source == Some(source)) {
@@ -225,7 +256,7 @@ fn forget_choice(daemon: &Daemon, source: CredentialSource) -> Result<()> {
 }
 
 /// Has every sandbox that holds something from a source hold what there is now. Those where that fails are named.
-async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
+pub(crate) async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
     daemon.registry.ready().await;
     let mut warnings = Vec::new();
     for info in daemon.registry.list() {
@@ -239,6 +270,8 @@ async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec
         let _turn = turn.lock_owned().await;
         if let Err(problem) = again(daemon, &known, None).await {
             warnings.push(format!("{}: {problem}", info.id));
+        } else if info.state == SandboxState::Running && login_home::is_other(daemon, &info.id, &known.detail.mounts) {
+            warnings.push(format!("{}: this takes effect when it is started again: 'boxwood restart'", info.id));
         }
     }
     daemon.hub.tell(Event::CredentialsChanged { sandbox_id: None });
@@ -246,18 +279,15 @@ async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec
 }
 
 /// Has a sandbox hold what it would hold if it were started now.
-async fn again(daemon: &Arc<Daemon>, known: &Known, environment: Option<&ClientEnvironment>) -> Result<Vec<String>> {
+pub(crate) async fn again(
+    daemon: &Arc<Daemon>,
+    known: &Known,
+    environment: Option<&ClientEnvironment>,
+) -> Result<Vec<String>> {
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     let settings = settings::load(&daemon.paths, &known.info.project, &made_with).ok();
-    let has_gateway = gateway::is_used(&known.detail.labels);
-    let workspace = known.detail.labels.get(boxwood_core::labels::WORKSPACE).map_or("", String::as_str);
-    let subject = Subject {
-        daemon,
-        sandbox: &known.info.id,
-        workspace,
-        resolved: settings.as_ref().map(|settings| &settings.resolved),
-        has_gateway,
-    };
+    let subject = Subject::of(daemon, known, settings.as_ref().map(|settings| &settings.resolved));
+    let has_gateway = subject.has_gateway;
     let outcome = subject.hold(environment).await?;
     let is_running = known.info.state == SandboxState::Running;
     if let Some((injections, reach)) = outcome.for_gateway.filter(|_| is_running && has_gateway) {
@@ -271,7 +301,7 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     let Some(target) = &params.target else {
         let daemon_ = Arc::clone(daemon);
         return Ok(daemon.operations.start("setCredentialMode", About::default(), move |_| async move {
-            check(&daemon_, &params, true).await?;
+            check(&daemon_, None, &params, true).await?;
             hold::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
             daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: None });
             of(&daemon_, None, params.environment.as_ref()).await
@@ -279,15 +309,28 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     };
     let identity = identity_of(&daemon.resolve(target)?);
     let daemon_ = Arc::clone(daemon);
-    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |_| async move {
-        let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        check(&daemon_, &params, gateway::is_used(&known.detail.labels)).await?;
-        let mut record = daemon_.records.get(&identity.id).unwrap_or_default();
-        record.chosen = Some(Chosen { source: params.source, mode: params.mode });
-        daemon_.records.put(&identity.id, record)?;
+    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |handle| async move {
+        let target = SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() };
+        let known = daemon_.resolve(&target)?;
+        check(&daemon_, Some(&identity.id), &params, gateway::is_used(&known.detail.labels)).await?;
+        let before = choose(&daemon_, &identity.id, Some(Chosen { source: params.source, mode: params.mode }))?;
         // What it was started with counts, and not what the terminal has in which the person chooses.
         let is_known = daemon_.environments.of(&identity.id, None).is_some();
-        let warnings = again(&daemon_, &known, params.environment.as_ref().filter(|_| !is_known)).await?;
+        let environment = params.environment.as_ref().filter(|_| !is_known);
+        let warnings = if login_home::is_outdated(&daemon_, &known, environment).await {
+            match Box::pin(make_again(&daemon_, handle, &known, environment.cloned())).await {
+                Ok(warnings) => [warnings, vec![MADE_ANEW.to_owned()]].concat(),
+                Err(problem) => {
+                    // The container is the one before, so what it holds has to be as well.
+                    choose(&daemon_, &identity.id, before)?;
+                    again(&daemon_, &known, None).await?;
+                    return Err(problem);
+                }
+            }
+        } else {
+            again(&daemon_, &known, environment).await?
+        };
+        let known = daemon_.resolve(&target)?;
         daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
         let mut told = of(&daemon_, Some(&known), params.environment.as_ref()).await?;
         told.warnings.extend(warnings);
@@ -295,10 +338,23 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     }))
 }
 
+/// Remembers what was chosen for a sandbox, and gives what was chosen before.
+fn choose(daemon: &Daemon, sandbox: &str, chosen: Option<Chosen>) -> Result<Option<Chosen>> {
+    let mut record = daemon.records.get(sandbox).unwrap_or_default();
+    let before = std::mem::replace(&mut record.chosen, chosen);
+    daemon.records.put(sandbox, record).map(|()| before)
+}
+
 /// Refuses what cannot be had, or what the person has not read about, before anything changes.
-async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: bool) -> Result<()> {
+async fn check(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    params: &CredentialsSetModeParams,
+    has_gateway: bool,
+) -> Result<()> {
     let environment = params.environment.clone().unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
     let wish = Wish { source: params.source, mode: params.mode, consent: params.consent };
     let Decided { choice, .. } = decide(&mut gathered, &wish, has_gateway).await;
     match choice.outcome {
@@ -316,13 +372,12 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
     let (daemon_, keep) = (Arc::clone(daemon), params.keep);
     Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
         let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        if daemon_.records.get(&identity.id).and_then(|record| record.held).map(|held| held.mode)
-            != Some(CredentialMode::Sync)
-        {
+        let in_use = daemon_.records.get(&identity.id).and_then(|record| record.held);
+        if in_use.map(|held| held.mode) != Some(CredentialMode::Sync) {
             return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
                 .hint("choose that with 'boxwood credentials mode sync'"));
         }
-        match make_same(&daemon_, &identity.id, Some(keep)).await? {
+        match make_same(&daemon_, &identity.id, in_use.and_then(|held| held.source), Some(keep)).await? {
             Decision::Conflict(conflict) => {
                 Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
             }
@@ -334,34 +389,6 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
     }))
 }
 
-/// Makes the login of the host and of a sandbox the same, under Claude Code's own locks of both.
-pub(crate) async fn make_same(
-    daemon: &Daemon,
-    sandbox: &str,
-    winner: Option<boxwood_protocol::credentials::CredentialSide>,
-) -> Result<Decision> {
-    let claude = daemon.sources.claude();
-    let home = daemon.records.home(sandbox);
-    let directory = ClaudeDirectory::open(&home)?;
-    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let sandbox_lock =
-        locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let account = claude.login().await.ok().flatten().map(|login| login.account).unwrap_or_default();
-    let own = daemon.paths.sandbox(sandbox);
-    let parent = claude.storage().parent().unwrap_or_else(|| claude.storage()).to_path_buf();
-    let host = ClaudeDirectory::open(&parent)?;
-    Pair { host: &host, account, sandbox: &directory, own: &own }.make_same(winner, &clock(), &mut || {
-        if host_lock.is_lost() || sandbox_lock.is_lost() {
-            return Err(RpcError::new(ErrorCode::CredentialLocked, "somebody else took over the lock of the login"));
-        }
-        Ok(())
-    })
-}
-
 fn store(failure: &crate::credentials::store::Failure) -> RpcError {
     RpcError::new(ErrorCode::CredentialStore, failure.to_string())
-}
-
-fn held(cause: &locks::LockError) -> RpcError {
-    RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }

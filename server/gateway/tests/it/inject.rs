@@ -2,10 +2,13 @@
 
 mod seen;
 
+use std::time::Duration;
+
 use boxwood_core::credentials::provision::STRIPPED;
+use boxwood_gateway::outbox::Out;
 use boxwood_protocol::credentials::Secret;
 use boxwood_protocol::egress::EgressAction;
-use boxwood_protocol::gateway::Injection;
+use boxwood_protocol::gateway::{Injection, Tell};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -224,6 +227,28 @@ async fn another_key_is_for_the_next_request_also_on_the_same_connection() {
         server.write_all(OK.as_bytes()).await.expect("answered");
         read_to(&mut client, "ok").await;
     }
+}
+
+#[tokio::test]
+async fn that_a_server_refuses_the_credential_is_told_once_until_somebody_reads() {
+    const NO: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno";
+    let mut rig = Rig::new(allowing(&["a.example:4000", "b.example:4000"])).await;
+    put(&mut rig, vec![key("a.example", 4000, false, "canary-1")]).await;
+    for host in ["a.example", "b.example"] {
+        let _seen = answering(rig.server(host, CLEAR).await, NO);
+        let mut client = rig.to(host, 4000).await;
+        for _ in 0..3 {
+            client.write_all(get(&format!("{host}:4000"), "/").as_bytes()).await.expect("sent");
+            read_to(&mut client, "no").await;
+        }
+    }
+    let mut refusals = Vec::new();
+    // What was told before is there to be taken, so nothing is waited for.
+    while let Ok(Out::Tell(tell)) = tokio::time::timeout(Duration::ZERO, rig.state.outbox.next()).await {
+        refusals.extend(matches!(tell, Tell::Refused { .. }).then_some(tell));
+    }
+    // Where nothing is put on a request, a refusal is between the agent and its server.
+    assert_eq!(refusals, [Tell::Refused { host: "a.example".to_owned(), port: 4000 }]);
 }
 
 #[tokio::test]

@@ -28,6 +28,11 @@ pub(crate) struct Attributes {
 }
 
 impl Attributes {
+    /// What is asked for a URL.
+    pub(crate) fn https(host: &str, path: &str) -> Self {
+        Self { protocol: "https".to_owned(), host: host.to_owned(), path: path.to_owned() }
+    }
+
     /// Reads git's lines up to the empty one or the end. A line that is said twice, or with a carriage return or a NUL in it,
     /// is an attempt to be read in two ways.
     pub(crate) fn read(input: &mut impl Read) -> io::Result<Self> {
@@ -89,6 +94,24 @@ pub(crate) fn run(args: &[OsString]) -> Result<ExitCode, Error> {
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// One value of the answer; `None`, and why on standard error, when there is no answer.
+pub(crate) fn value_of(attributes: &Attributes, key: &str) -> Result<Option<String>, Error> {
+    let directory = SessionDir::of_current_user()?;
+    let Ok(answer) = ask(&directory.git_socket(), attributes) else {
+        eprintln!("boxwood: no credential for {}: Boxwood does not listen at present", plain(&attributes.host));
+        return Ok(None);
+    };
+    let mut found = None;
+    for (name, value) in answer.lines().filter_map(|line| line.split_once('=')) {
+        match name {
+            "refused" => eprintln!("boxwood: no credential: {}", plain(value)),
+            name if name == key => found = Some(value.to_owned()),
+            _ => {}
+        }
+    }
+    Ok(found)
 }
 
 fn ask(socket: &Path, attributes: &Attributes) -> io::Result<String> {

@@ -1,4 +1,4 @@
-//! The variables of the environment that are about Claude's credentials, declared once for all clients.
+//! The variables of the environment that are about credentials of Claude and git, declared once for all clients.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use ts_rs::TS;
 
 use super::Secret;
 
-/// A variable of the environment that says where Claude's credentials are or how its endpoint is reached.
+/// A variable of the environment that is a credential, says where Claude's are or how its endpoint is reached.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct EnvironmentVariable {
     /// Its name.
@@ -33,6 +33,8 @@ pub const ENVIRONMENT: &[EnvironmentVariable] = &[
     secret("AWS_ACCESS_KEY_ID"),
     secret("AWS_SECRET_ACCESS_KEY"),
     secret("AWS_SESSION_TOKEN"),
+    secret("GH_TOKEN"),
+    secret("GITHUB_TOKEN"),
     plain("CI"),
     plain("ANTHROPIC_BASE_URL"),
     plain("ANTHROPIC_MODEL"),

@@ -96,6 +96,34 @@ fn commits_inside_are_the_persons_and_nothing_else_of_their_configuration_is() {
 }
 
 #[test]
+fn a_token_of_the_environment_answers_for_github_and_so_does_askpass() {
+    let world = world();
+    let token = "canary-github-token-canary";
+    let start = world.boxwood(["start", "--json", "--network", "open"]).env("GITHUB_TOKEN", token);
+    let _ = start.run().ok();
+    until("the channel", || (world.sh("test -S /tmp/boxwood-$(id -u)/git.sock").status == 0).then_some(()));
+    for host in ["github.com", "git.example"] {
+        let _ = world.boxwood(["git", "allow", host]).run().ok();
+    }
+    let filled = world.sh(&FILL.replace("git.example", "github.com")).ok().out();
+    assert!(filled.contains(&format!("password={token}\n")), "{filled}");
+    let asked = |prompt: &str| world.sh(&format!("\"$GIT_ASKPASS\" \"{prompt}\""));
+    assert_eq!(asked("Username for 'https://git.example': ").ok().out(), "me\n");
+    assert_eq!(asked("Password for 'https://me@git.example': ").ok().out(), format!("{CANARY}\n"));
+    assert_eq!(asked("Password for 'https://x@github.com/a/b.git': ").ok().out(), format!("{token}\n"));
+    let _ = world.boxwood(["git", "deny", "git.example"]).run().ok();
+    let refused = asked("Password for 'https://me@git.example': ");
+    assert!(
+        refused.status == 1 && refused.out().is_empty() && refused.err().contains("refused it"),
+        "{}",
+        refused.err()
+    );
+    assert!(asked("Enter passphrase for key 'k': ").status == 1);
+    let environments = "cat /proc/[0-9]*/environ | tr '\\0' '\\n' | grep -c canary-github; true";
+    assert_eq!(world.sh(environments).out().trim(), "0", "the token is in no environment inside");
+}
+
+#[test]
 fn git_is_answered_again_after_the_daemon_was_killed() {
     let world = world();
     let _ = world.start_with(["--network", "open"]);

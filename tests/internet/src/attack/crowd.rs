@@ -55,7 +55,7 @@ impl Server {
 }
 
 /// Whether this is an answer to its last byte.
-fn is_whole(answer: &[u8]) -> io::Result<bool> {
+pub(super) fn is_whole(answer: &[u8]) -> io::Result<bool> {
     let Some(end) = answer.windows(4).position(|four| four == b"\r\n\r\n") else { return Ok(false) };
     let head = String::from_utf8_lossy(&answer[..end]).to_ascii_lowercase();
     if !head.starts_with("http/1.1 200 ") {
@@ -101,8 +101,8 @@ impl Group {
     }
 }
 
-/// Opens `count` connections and keeps them.
-pub(crate) fn hold(to: &str, name: &str, count: &str, authority: &str) -> io::Result<String> {
+/// Speaks TLS with whom the authority in a file, PEM, answers for.
+pub(super) fn connector(authority: &str) -> io::Result<TlsConnector> {
     let mut roots = RootCertStore::empty();
     let certificate = CertificateDer::from_pem_slice(&std::fs::read(authority)?).map_err(Error::other)?;
     roots.add(certificate).map_err(Error::other)?;
@@ -111,10 +111,15 @@ pub(crate) fn hold(to: &str, name: &str, count: &str, authority: &str) -> io::Re
     let mut config = config.map_err(Error::other)?.with_root_certificates(roots).with_no_client_auth();
     // Each is to be like the first.
     config.resumption = Resumption::disabled();
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+/// Opens `count` connections and keeps them.
+pub(crate) fn hold(to: &str, name: &str, count: &str, authority: &str) -> io::Result<String> {
     let server = Arc::new(Server {
         address: to.parse().map_err(Error::other)?,
         name: ServerName::try_from(name.to_owned()).map_err(Error::other)?,
-        connector: TlsConnector::from(Arc::new(config)),
+        connector: connector(authority)?,
         request: format!("GET / HTTP/1.1\r\nhost: {name}\r\n\r\n"),
     });
     let count = count.parse().map_err(Error::other)?;

@@ -8,13 +8,15 @@
 //! - `address ADDRESS`, `route ADDRESS`: changes to the network;
 //! - `sweep FIRST LAST PORT BYTES EXPECTED`: the same conversation with every address;
 //! - `listen PORT`: gives back what it gets, for ever;
-//! - `crowd ADDRESS:PORT NAME COUNT AUTHORITY`: so many connections that stay open, see [`crowd`].
+//! - `crowd ADDRESS:PORT NAME COUNT AUTHORITY`: so many connections that stay open, see [`crowd`];
+//! - `stream ADDRESS:PORT NAME COUNT AUTHORITY`: requests one after the other and a stream of events, see [`stream`].
 
 mod bytes;
 mod crowd;
 mod dns;
 mod hello;
 mod network;
+mod stream;
 mod talk;
 
 use std::io::Write as _;
@@ -39,6 +41,7 @@ pub(super) fn main(words: &[&str]) -> ExitCode {
         ["sweep", first, last, port, text, expected] => talk::sweep(first, last, port, text, expected),
         ["listen", port] => network::listen(port),
         ["crowd", to, name, count, authority] => crowd::hold(to, name, count, authority),
+        ["stream", to, name, count, authority] => stream::listen(to, name, count, authority),
         _ => {
             let _ = writeln!(std::io::stderr(), "attack: it is not called like that: {words:?}");
             return CALLED_WRONGLY.into();

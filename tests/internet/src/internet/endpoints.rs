@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use bytes::{BufMut as _, Bytes, BytesMut};
 use http_body_util::BodyExt as _;
@@ -78,9 +78,11 @@ pub(crate) async fn answer(request: Request<Incoming>, host: &str, arrival: &Arr
             json_answer(&json!({ "bytes": bytes, "sha256": hexadecimal(&hasher.finalize()) }))
         }
         "/events" => {
+            let is_timed = query.contains_key("timed");
             let mut response = in_pieces(move |sender| async move {
                 for at in 0..count {
-                    if sender.send(Ok(Bytes::from(format!("data: {at}\n\n")))).await.is_err() {
+                    let sent = if is_timed { format!(" {}", microseconds()) } else { String::new() };
+                    if sender.send(Ok(Bytes::from(format!("data: {at}{sent}\n\n")))).await.is_err() {
                         return;
                     }
                     tokio::time::sleep(pause).await;
@@ -113,6 +115,11 @@ pub(crate) async fn answer(request: Request<Incoming>, host: &str, arrival: &Arr
             described(&head, host, arrival)
         }
     })
+}
+
+/// The time, microseconds since 1970: who gets it on the same machine knows how long it was under way.
+pub(crate) fn microseconds() -> u128 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros()
 }
 
 fn upgrade(mut request: Request<Incoming>) -> Response<Body> {

@@ -13,6 +13,8 @@ mod tls;
 mod watch;
 mod websocket;
 
+pub(crate) use endpoints::microseconds;
+
 use std::io::{Error, Write as _};
 use std::process::ExitCode;
 
