@@ -200,7 +200,7 @@ class Conversation {
     this.#report(
       this.#isOpened
         ? "sign in in the browser, then paste the code that it shows"
-        : "the browser was not opened; copy the address, open it in a browser, then paste the code that it shows",
+        : "the browser was not opened; the code is waited for all the same",
     );
     this.#box ??= codeBox({
       give: (code) => this.#give(code),

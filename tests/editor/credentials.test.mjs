@@ -126,7 +126,7 @@ describe("Claude's login", { timeout: 3 * LONG }, () => {
     await window.palette("Boxwood: Switch Credential Mode");
     await window.picks(/^isolated/);
     await window.screenshot("login-modes");
-    await window.pick(/^token/);
+    await window.pick(/what requests need, and nothing that renews it/);
     await window.see("a word of it", ({ statusBar }) => statusBar.some(({ text }) => /Credential held as 'token'/.test(text)));
     assert.match(await window.statusBarTooltip(/Start Claude Sandbox/), /Login: signed in · ada@example\.test \(max\) · token/);
   });

@@ -6,7 +6,7 @@ import { LOOK, takePicture } from "./lib/pictures.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG } from "./lib/wait.mjs";
 
-const ASKS = /Git in the sandbox of 'rain-barrel' asks for your credential of git\.example/;
+const ASKS = /Allow or Deny your git credential of git\.example\? The sandbox of 'rain-barrel' asks/;
 
 /** What any program inside does that needs one, followed by a word that is not in what was typed. */
 const FILL = "printf 'protocol=https\\nhost=git.example\\n\\n' | GIT_TERMINAL_PROMPT=0 git credential fill; echo over-$((40+2))";
@@ -18,8 +18,9 @@ describe("git credentials", { timeout: 3 * LONG }, () => {
   const step = story(() => bed);
 
   before(async () => {
-    // The person's own git, which knows a password for one host.
-    bed = await Bed.start({ settings: LOOK, gitconfig: '[credential "https://git.example"]\n\thelper = "!f() { echo username=ada; echo password=made-up; }; f"\n' });
+    // The person's own git, which knows a password for one host. A host that the network policy keeps away has no use for it.
+    const policy = () => ({ allow: ["git.example"] });
+    bed = await Bed.start({ settings: LOOK, policy, gitconfig: '[credential "https://git.example"]\n\thelper = "!f() { echo username=ada; echo password=made-up; }; f"\n' });
     project = await bed.project("rain-barrel", { "README.md": "# Rain barrel\n" });
     window = await bed.open({ folder: project });
   });

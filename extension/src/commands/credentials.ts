@@ -116,6 +116,7 @@ async function chooseSource(status: CredentialsStatus): Promise<Result<Credentia
 interface StatusRow extends Row {
   /** What the row does; others show everything as text. */
   readonly command?: string;
+  readonly kind?: vscode.QuickPickItemKind;
 }
 
 export async function showCredentialStatus(app: App, target: Target): Promise<Result<unknown>> {
@@ -142,7 +143,7 @@ async function showRows(app: App, status: CredentialsStatus): Promise<void> {
   } else if (picked) app.output.show(true);
 }
 
-/** How it is, what can be done, then every source and mode with its reason. */
+/** How it is, what can be done, then every source and mode with its reason; what there is before what there is not. */
 export function statusRows(status: CredentialsStatus): StatusRow[] {
   const action = (label: string, detail: string, command: string): StatusRow => ({
     label,
@@ -152,7 +153,8 @@ export function statusRows(status: CredentialsStatus): StatusRow[] {
   });
   const isWell = loginState(status) === "ok";
   const isConflict = loginState(status) === "conflict";
-  const has = status.sources.some(({ usage }) => usage !== "absent");
+  const held = status.sources.filter(({ usage }) => usage !== "absent");
+  const absent = status.sources.filter(({ usage }) => usage === "absent");
   return [
     {
       label: `$(${isWell ? "pass" : "warning"}) ${sentence(status.detail)}`,
@@ -175,10 +177,20 @@ export function statusRows(status: CredentialsStatus): StatusRow[] {
     ...(status.modes.length > 0
       ? [action("$(shield) Switch Credential Mode", "What the sandbox holds.", "boxwood.switchCredentialMode")]
       : []),
-    ...(has ? [action("$(sign-out) Sign Out", "Forgets a credential.", "boxwood.signOut")] : []),
-    ...status.sources.map(sourceRow),
-    ...status.modes.map((report) => modeRow(report, status.mode)),
+    ...(held.length > 0 ? [action("$(sign-out) Sign Out", "Forgets a credential.", "boxwood.signOut")] : []),
+    ...group("sources", held.map(sourceRow)),
+    ...group(
+      "what a sandbox can hold",
+      status.modes.map((report) => modeRow(report, status.mode)),
+    ),
+    ...group("sources that have nothing", absent.map(sourceRow)),
   ];
+}
+
+/** Rows below a heading, if there are any. */
+function group(label: string, rows: readonly Row[]): StatusRow[] {
+  const heading = { label, description: "", detail: "", kind: vscode.QuickPickItemKind.Separator };
+  return rows.length === 0 ? [] : [heading, ...rows];
 }
 
 /** The handler that keeps the login of one side where two differ. */

@@ -2,7 +2,7 @@
 import { baseName } from "../format";
 import type { GitAnswer, GitApproval, GitAsk } from "../generated/protocol";
 
-/** A question, with a link for each answer. */
+/** A question, with a link for each answer. The links come first: the editor shows the first line only, until one looks closer. */
 export function gitAskText({ host, project }: GitAsk): string {
   const link = (label: string, command: string): string => {
     const target = encodeURIComponent(JSON.stringify([{ project, host }]));
@@ -11,7 +11,7 @@ export function gitAskText({ host, project }: GitAsk): string {
   };
   const allow = link("Allow", "boxwood.allowGitCredential");
   const deny = link("Deny", "boxwood.denyGitCredential");
-  return `Git in the sandbox of '${plain(baseName(project))}' asks for your credential of ${plain(host)}. ${allow} it for this project, or ${deny} it.`;
+  return `${allow} or ${deny} your git credential of ${plain(host)}? The sandbox of '${plain(baseName(project))}' asks for it.`;
 }
 
 /** Text from elsewhere, of which nothing can be taken for a link. */

@@ -117,6 +117,9 @@ export enum TerminalExitReason {
   User = 3,
   Extension = 4,
 }
+export enum QuickPickItemKind {
+  Separator = -1,
+}
 export enum ViewColumn {
   Active = -1,
   Beside = -2,
