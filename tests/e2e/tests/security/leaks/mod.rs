@@ -14,7 +14,7 @@ use boxwood_e2e::leaks_relay::Relay;
 use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::{World, until};
 use boxwood_protocol::sandbox::SandboxInfo;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 /// What git is given for one host.
 const GIT_PASSWORD: &str = "canary-of-git-dGhpcyBvcGVucyBub3RoaW5n-canary";
@@ -38,7 +38,6 @@ const OWN: [(&str, &str); 7] = [
 struct Person {
     realm: Realm,
     canaries: Vec<Canary>,
-    login: Value,
     since: u64,
 }
 
@@ -66,7 +65,7 @@ impl Person {
             Canary::new("git password", GIT_PASSWORD),
         ];
         realm.sign_in_host(&login);
-        Self { realm, canaries, login, since }
+        Self { realm, canaries, since }
     }
 
     /// Works, and searches everywhere. `choose` says what with, `table` where what may be beside [`OWN`], and `watched`
@@ -80,13 +79,14 @@ impl Person {
         choose(realm);
         let mut hunt = Hunt::new(&self.canaries);
         let sandbox = self.work(&mut hunt);
+        let ended = watch.end();
         self.fail(&mut hunt);
         look_everywhere(&mut hunt, world, &[&sandbox], self.since);
         let said = relay.traffic();
         hunt.look("socket:to the daemon", said.to_daemon);
         hunt.look("socket:from the daemon", said.from_daemon);
         let mut short = Hunt::new(&self.canaries);
-        short.add(watch.end());
+        short.add(ended);
         short.permit(&format!("{what}, processes"), watched);
         hunt.judge(what, &[&OWN, table].concat());
     }
@@ -129,8 +129,6 @@ impl Person {
                 &["start", "--image", "boxwood-test-no-such-image:0"][..],
                 &["start", "--env", &variable],
                 &["credentials", "set", value],
-                &["credentials", "mode", value],
-                &["egress", "allow", value],
             ] {
                 for further in ["--json", "-vv"] {
                     let done = self.realm.world.boxwood([words, &["--session", "wrong", further]].concat()).run();
@@ -143,19 +141,3 @@ impl Person {
     }
 }
 
-/// What the settings of a world are, for cases that need more of them.
-fn environment(world: &mut World, variables: &[(&str, &str)]) {
-    for (name, value) in variables {
-        world.set(name, *value);
-    }
-}
-
-/// The name of a canary that stands for a value of the environment.
-fn canary(person: &mut Person, name: &'static str, value: &str) {
-    person.canaries.push(Canary::new(name, value));
-}
-
-/// Another mark in everything that is handed out from now on.
-fn mark(realm: &Realm, mark: &str) {
-    let _ = realm.identity.ask("settings", &json!({ "mark": mark }));
-}
