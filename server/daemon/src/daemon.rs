@@ -31,6 +31,7 @@ use crate::operations::Operations;
 use crate::provisioning::hold::Environments;
 use crate::records::{Records, installation};
 use crate::registry::{Known, Registry};
+use crate::renewal::Renewals;
 use crate::sys::User;
 use crate::{files, lifecycle, materials, project, settings};
 
@@ -54,6 +55,7 @@ pub(crate) struct Daemon {
     pub(crate) git: Git,
     pub(crate) feeds: Feeds,
     pub(crate) logins: Logins,
+    pub(crate) renewals: Renewals,
     pub(crate) helpers: Programs,
     pub(crate) gateways: Programs,
     pub(crate) reconciling: Reconciling,
@@ -87,6 +89,7 @@ impl Daemon {
             git: Git::new(&paths, lookup),
             feeds: Feeds::default(),
             logins: Logins::new(),
+            renewals: Renewals::new(&paths, lookup),
             helpers: Programs::helper(),
             gateways: Programs::gateway(),
             reconciling: Reconciling::default(),

@@ -32,6 +32,7 @@ mod provisioning;
 mod prune;
 mod records;
 mod registry;
+mod renewal;
 mod repair;
 mod rpc;
 mod settings;
@@ -107,6 +108,7 @@ async fn serve(paths: Paths, options: DaemonOptions) -> Result<(), RpcError> {
     tracing::info!(build, pid = std::process::id(), "listening");
     tokio::spawn(watcher::run(Arc::clone(&daemon)));
     tokio::spawn(git::run(Arc::clone(&daemon)));
+    tokio::spawn(renewal::run(Arc::clone(&daemon)));
     tokio::spawn(idle::leave_when_idle(Arc::clone(&daemon)));
     tokio::spawn(idle::leave_on_signal(Arc::clone(&daemon)));
     let served = rpc::serve(&daemon, listener, build).await;

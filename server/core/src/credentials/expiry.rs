@@ -13,6 +13,9 @@ pub const SETUP_TOKEN_MS: i64 = 365 * DAY_MS;
 pub const CLAUDE_RENEWS_MS: i64 = 5 * MINUTE_MS;
 /// How long before its end a token is renewed for everybody: well before Claude Code, and long enough to try again often.
 pub const LEAD_MS: i64 = 30 * MINUTE_MS;
+/// How long before its end the login of Claude Code on this machine is renewed: what is not ours is left as it is, so it is
+/// done when Claude Code itself would.
+pub const HOST_LEAD_MS: i64 = 4 * MINUTE_MS;
 /// First pause after a failure; it doubles up to [`LONGEST_PAUSE_MS`].
 pub const FIRST_PAUSE_MS: i64 = 15 * 1000;
 /// Longest pause between two attempts.
@@ -65,6 +68,8 @@ pub struct Renewal<'a> {
     pub source: &'a View,
     /// When its access token was made, where that is known.
     pub renewed_at_ms: Option<i64>,
+    /// How long before its end it is renewed at most: [`LEAD_MS`] or [`HOST_LEAD_MS`].
+    pub lead_ms: i64,
     /// Attempts that failed since.
     pub failures: u32,
     /// When the last of them ended.
@@ -127,7 +132,7 @@ pub fn next(renewal: &Renewal<'_>, handed: &[View], clock: &Clock) -> Due {
 
 fn renew_at(renewal: &Renewal<'_>, end_ms: i64, clock: &Clock) -> Due {
     let lifetime = renewal.renewed_at_ms.map(|made| end_ms.saturating_sub(made));
-    let wanted = end_ms.saturating_sub(lead_ms(lifetime));
+    let wanted = end_ms.saturating_sub(lead_ms(lifetime).min(renewal.lead_ms));
     // A failure in the future is one from before the clock was set back, and says nothing.
     let failed = renewal.failed_at_ms.filter(|failed| *failed <= clock.now_ms);
     let allowed = failed.map_or(i64::MIN, |failed| failed.saturating_add(pause_ms(renewal.failures)));
@@ -145,7 +150,7 @@ mod tests {
     use crate::credentials::testing::{ACCOUNT, DAY, HOUR, NOW, blank, login};
 
     fn renewal(source: &View) -> Renewal<'_> {
-        Renewal { source, renewed_at_ms: Some(NOW), failures: 0, failed_at_ms: None }
+        Renewal { source, renewed_at_ms: Some(NOW), lead_ms: LEAD_MS, failures: 0, failed_at_ms: None }
     }
 
     fn at(source: &View, handed: &[View], now_ms: i64) -> Due {
@@ -198,6 +203,19 @@ mod tests {
     }
 
     #[test]
+    fn the_login_of_this_machine_is_renewed_when_claude_itself_would() {
+        let source = login(1, Some(ACCOUNT), NOW).view();
+        let due = |lifetime: i64| {
+            let renewed_at_ms = source.expires_at_ms.map(|end| end - lifetime);
+            let renewal = Renewal { renewed_at_ms, lead_ms: HOST_LEAD_MS, ..renewal(&source) };
+            next(&renewal, &[], &Clock::at(NOW))
+        };
+        assert_eq!(due(8 * HOUR), Due::At(NOW + 8 * HOUR - HOST_LEAD_MS));
+        assert_eq!(due(4 * MINUTE_MS), Due::At(NOW + 8 * HOUR - MINUTE_MS), "a short one at a quarter of its life");
+        const { assert!(HOST_LEAD_MS < CLAUDE_RENEWS_MS) };
+    }
+
+    #[test]
     fn what_cannot_be_renewed_is_told() {
         assert_eq!(at(&login(1, Some(ACCOUNT), NOW).view(), &[], NOW + 31 * DAY), Due::SignIn);
         for nothing in [View::absent(), blank(Some(ACCOUNT)).view()] {
@@ -244,8 +262,13 @@ mod tests {
             while now < NOW + days * DAY {
                 steps += 1;
                 prop_assert!(steps < 2000, "the schedule does not go round in circles");
-                let renewal =
-                    Renewal { source: &source, renewed_at_ms: Some(made), failures, failed_at_ms: failed_at };
+                let renewal = Renewal {
+                    source: &source,
+                    renewed_at_ms: Some(made),
+                    lead_ms: LEAD_MS,
+                    failures,
+                    failed_at_ms: failed_at,
+                };
                 match next(&renewal, &handed, &Clock::at(now)) {
                     Due::HandOut => handed = vec![source.clone()],
                     Due::At(then) => {

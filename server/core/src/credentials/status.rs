@@ -31,6 +31,8 @@ pub struct Known<'a> {
     pub conflict: Option<Conflict>,
     /// Attempts to renew that failed since.
     pub failures: u32,
+    /// Whether nothing here renews it: the person's next use of Claude Code does.
+    pub is_renewed_by_use: bool,
 }
 
 /// How the credentials are.
@@ -109,6 +111,14 @@ fn told(choice: &Choice, known: &Known<'_>, view: Option<&View>, end: Option<i64
             }
             Some((LoginState::AccessOnly | LoginState::Full, false)) => {}
         }
+    }
+    let is_used_up = view.is_some_and(|view| view.is_access_over(clock));
+    if is_login && mode == CredentialMode::Token && known.is_renewed_by_use && is_used_up {
+        return tell(
+            CredentialHealth::Attention,
+            "the access token has ended, and Claude Code was not found here to renew it",
+            "use Claude Code on this machine once; what it renews then goes to the sandboxes",
+        );
     }
     // An access token alone lives for hours; that it ends soon is no news.
     let is_told_ahead = !is_login || view.is_some_and(|view| view.state == LoginState::Full);

@@ -202,6 +202,15 @@ impl Gathered<'_> {
         }
     }
 
+    /// The login of a source that has one, also when it has ended.
+    pub(crate) fn login_of(&self, source: CredentialSource) -> Option<&Login> {
+        match source {
+            CredentialSource::LoginHome => self.login_home.as_ref(),
+            CredentialSource::HostLogin => self.host_login.as_ref(),
+            _ => None,
+        }
+    }
+
     /// What a source gives. Commands are run only here, so that looking at sources never asks a person anything. A problem
     /// is to be put in the place of the source's finding, and the choice made again. A credential is given once.
     pub(crate) async fn material(&mut self, source: CredentialSource) -> Result<Option<Material>, Problem> {

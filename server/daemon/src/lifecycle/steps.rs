@@ -21,6 +21,7 @@ use crate::lifecycle::place::Place;
 use crate::lifecycle::{overlay, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
+use crate::provisioning::copies;
 use crate::provisioning::hold::{ForGateway, Outcome, Subject};
 use crate::records::Passing;
 use crate::settings::Settings;
@@ -75,6 +76,7 @@ impl Work {
             Step::RemoveNetwork => self.remove_network().await,
             Step::ClearPlaceholders => self.clear_placeholders(),
             Step::Purge => {
+                copies::write_back(&self.daemon, &self.identity.id).await?;
                 self.daemon.environments.forget(&self.identity.id);
                 files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id))
             }
@@ -403,6 +405,7 @@ impl Work {
 
     async fn remove(&mut self) -> Result<()> {
         let id = self.container()?.to_owned();
+        copies::write_back_soon(&self.daemon, &self.identity.id).await;
         self.engine.remove_container(&id).await.map_err(|cause| error::engine("remove the container", &cause))?;
         self.daemon.registry.remove(&id);
         Ok(())

@@ -3,13 +3,16 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use boxwood_core::labels;
 use boxwood_core::login::{COLUMNS, ROWS, arguments};
-use boxwood_engine::{ContainerSpec, Engine, EngineError, EngineInfo, ExecSpec, Mount, NetworkMode, Running};
-use boxwood_protocol::RpcError;
+use boxwood_engine::{
+    ContainerSpec, ContainerState, Engine, EngineError, EngineInfo, ExecSpec, Mount, NetworkMode, Running,
+};
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::login::LoginKind;
+use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
@@ -20,8 +23,13 @@ use crate::materials::{base, interior};
 use crate::operations::Handle;
 use crate::{creation, files, settings};
 
-/// Role of the container.
+/// Role of the container in which somebody signs in.
 pub(super) const ROLE: &str = "login";
+/// Role of the container in which a login is renewed. It is not removed while it runs: whoever ends Claude Code between the
+/// answer with a new refresh token and its file loses the login.
+const RENEWAL: &str = "renewal";
+/// How long a renewal may take. Claude Code gives up after seconds when the network does not answer.
+const LONGEST_RENEWAL: Duration = Duration::from_secs(180);
 const CERTIFICATES: &str = "/etc/boxwood/ca.pem";
 const CLAUDE: &str = "/opt/boxwood/bin/claude";
 const MEMORY_BYTES: u64 = 2 << 30;
@@ -45,23 +53,89 @@ pub(super) struct Container {
 pub(super) async fn start(daemon: &Arc<Daemon>, handle: &Handle, directory: &Path, claude: &Path) -> Result<Container> {
     let (engine, info) = daemon.link.engine().await?;
     handle.progress("image", "having Claude Code at hand", 0, 2, None);
-    let (image, volume) = materials(daemon, &engine, &info, handle).await?;
+    let materials = materials(daemon, &engine, &info, handle).await?;
     handle.progress("container", "starting Claude Code to sign in", 1, 2, None);
-    let found = interior::of(daemon, &engine, handle, &image).await?;
-    let passwd = interior::write_passwd(directory, &found, daemon.user)?;
-    let parts = Parts {
-        image: &image.id,
-        volume: &volume,
-        claude: &claude.to_string_lossy(),
-        passwd: passwd.as_deref(),
-        certificates: certificates(daemon, directory)?,
-        proxies: proxies(daemon, directory),
-    };
+    let parts = parts(daemon, &engine, handle, &materials, directory, claude).await?;
     let spec = spec(daemon, &handle.id, &parts);
     let what = "make the container to sign in with";
     let id = creation::create(daemon, &engine, spec, &handle.id).await.map_err(failed(what))?;
     engine.start_container(&id).await.map_err(failed("start the container to sign in with"))?;
     Ok(Container { engine, id })
+}
+
+/// Has the real `claude` look at the login in `claude` on the host, which renews what is nearly over, and waits for its end.
+/// Claude Code is the container's main process, so that it comes to its end whatever becomes of this process.
+pub(super) async fn renew(daemon: &Arc<Daemon>, handle: &Handle, directory: &Path, claude: &Path) -> Result<()> {
+    let (engine, info) = daemon.link.engine().await?;
+    let materials = materials(daemon, &engine, &info, handle).await?;
+    let parts = parts(daemon, &engine, handle, &materials, directory, claude).await?;
+    let mut spec = spec(daemon, &handle.id, &parts);
+    spec.name = format!("boxwood-renewal-{}", &handle.id[..12.min(handle.id.len())]);
+    spec.labels.insert(labels::ROLE.to_owned(), RENEWAL.to_owned());
+    spec.command = [CLAUDE, "auth", "status"].map(str::to_owned).to_vec();
+    let what = "make the container to renew a login with";
+    let id = creation::create(daemon, &engine, spec, &handle.id).await.map_err(failed(what))?;
+    let ran = match engine.start_container(&id).await {
+        Ok(()) => wait(&engine, &id).await,
+        Err(cause) => Ok(Err(failed("start the container to renew a login with")(cause))),
+    };
+    // One that may be running yet is left to itself; whoever renews the next time waits for it.
+    let ran = ran?;
+    engine.remove_container(&id).await.map_err(failed("remove the container of a renewal"))?;
+    ran
+}
+
+/// Waits for the end of Claude Code. The outer error is that nobody knows whether it has ended; what came of it is seen in
+/// the file.
+async fn wait(engine: &Arc<dyn Engine>, id: &str) -> Result<Result<()>> {
+    match tokio::time::timeout(LONGEST_RENEWAL, engine.wait_container(id)).await {
+        Ok(Ok(_)) => Ok(Ok(())),
+        Ok(Err(cause)) => Err(failed("wait for Claude Code to renew a login")(cause)),
+        Err(_) => {
+            Ok(Err(RpcError::new(ErrorCode::LoginTimedOut, "Claude Code did not come to an end renewing a login")))
+        }
+    }
+}
+
+/// Waits for renewals that an earlier daemon began, and removes their containers.
+pub(super) async fn settle_renewals(daemon: &Daemon) -> Result<()> {
+    let (engine, _) = daemon.link.engine().await?;
+    let filter = [labels::equals(labels::ROLE, RENEWAL), labels::equals(labels::INSTALLATION, &daemon.installation)];
+    let found = engine.list_containers(&filter).await.map_err(failed("look for renewals"))?;
+    for container in found {
+        let detail = match engine.inspect_container(&container.id).await {
+            Ok(detail) => detail,
+            Err(cause) if cause.is_not_found() => continue,
+            Err(cause) => return Err(failed("look at the container of a renewal")(cause)),
+        };
+        if detail.state == ContainerState::Running
+            && let Err(problem) = wait(&engine, &container.id).await?
+        {
+            tracing::warn!(%problem, "a renewal that an earlier daemon began is ended");
+        }
+        engine.remove_container(&container.id).await.map_err(failed("remove the container of a renewal"))?;
+    }
+    Ok(())
+}
+
+/// What a container is made of.
+async fn parts<'a>(
+    daemon: &Arc<Daemon>,
+    engine: &Arc<dyn Engine>,
+    handle: &Handle,
+    (image, volume): &'a (Image, String),
+    directory: &Path,
+    claude: &Path,
+) -> Result<Parts<'a>> {
+    let found = interior::of(daemon, engine, handle, image).await?;
+    Ok(Parts {
+        image: &image.id,
+        volume,
+        claude: claude.to_string_lossy().into_owned(),
+        passwd: interior::write_passwd(directory, &found, daemon.user)?,
+        certificates: certificates(daemon, directory)?,
+        proxies: proxies(daemon, directory),
+    })
 }
 
 /// Id of the image, and the runtime volume. The base image has all that Claude Code needs, and everybody has it.
@@ -98,8 +172,8 @@ fn certificates(daemon: &Daemon, directory: &Path) -> Result<Option<String>> {
 struct Parts<'a> {
     image: &'a str,
     volume: &'a str,
-    claude: &'a str,
-    passwd: Option<&'a str>,
+    claude: String,
+    passwd: Option<String>,
     certificates: Option<String>,
     proxies: BTreeMap<String, String>,
 }
@@ -113,10 +187,10 @@ fn spec(daemon: &Daemon, trace: &str, parts: &Parts<'_>) -> ContainerSpec {
     let mut mounts = vec![
         Mount::Volume { name: parts.volume.to_owned(), target: RUNTIME.to_owned(), read_only: true, no_copy: true },
         Mount::Tmpfs { target: HOME.to_owned(), size_bytes: HOME_BYTES, mode: 0o1777 },
-        bind(parts.claude, CLAUDE_CONFIG, false),
+        bind(&parts.claude, CLAUDE_CONFIG, false),
     ];
     mounts.extend(parts.certificates.as_deref().map(|source| bind(source, CERTIFICATES, true)));
-    mounts.extend(parts.passwd.map(|source| bind(source, "/etc/passwd", true)));
+    mounts.extend(parts.passwd.as_deref().map(|source| bind(source, "/etc/passwd", true)));
     let name = format!("boxwood-login-{}", &trace[..12.min(trace.len())]);
     let mut spec = bare(daemon, ROLE, &name);
     spec.labels.insert(labels::VERSION.to_owned(), env!("CARGO_PKG_VERSION").to_owned());

@@ -12,6 +12,7 @@ mod keep;
 mod tests;
 
 use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
@@ -33,6 +34,8 @@ use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::operations::{Handle, Subject};
+use crate::provisioning::hold::LOGIN;
+use crate::provisioning::requests;
 use crate::sys;
 
 /// How long the person has, unless `BOXWOOD_LOGIN_SECONDS` says otherwise.
@@ -289,14 +292,39 @@ async fn finish(
             }
             replace(daemon, handle, wanted, &made, words).await?;
             fresh.put(&daemon.paths, &wanted.home, &made)?;
-            return Ok(wanted.status(CredentialSource::LoginHome, Some(&made)));
+            let mut told = wanted.status(CredentialSource::LoginHome, Some(&made));
+            told.warnings.extend(spread(daemon, wanted, CredentialSource::LoginHome).await);
+            return Ok(told);
         }
         LoginKind::SetupToken => (StoredCredential::SetupToken, token, CredentialSource::StoredLogin),
         LoginKind::Console => (StoredCredential::ApiKey, made?.take_key(), CredentialSource::StoredKey),
     };
     let keep = wanted.keep.as_ref().ok_or_else(|| error::internal("there is no place to keep a token in"))?;
     keep.keep(kind, value.ok_or_else(|| nothing("token"))?).await?;
-    Ok(wanted.status(source, None))
+    let mut told = wanted.status(source, None);
+    told.warnings.extend(spread(daemon, wanted, source).await);
+    Ok(told)
+}
+
+/// Gives what a sign-in left to the sandboxes that have theirs from there. What fails there takes nothing of the sign-in back.
+async fn spread(daemon: &Arc<Daemon>, wanted: &Wanted, source: CredentialSource) -> Vec<String> {
+    daemon.renewals.wake();
+    if source == CredentialSource::LoginHome && wanted.home != LOGIN {
+        daemon.hub.tell(Event::CredentialsChanged { sandbox_id: wanted.sandbox.clone() });
+        return Vec::new();
+    }
+    requests::again_everywhere(daemon, source).await
+}
+
+/// Has the real `claude` renew the login in `claude`, Claude's configuration directory on the host, if that is due.
+pub(crate) async fn renew(daemon: &Arc<Daemon>, handle: &Handle, claude: &Path) -> Result<()> {
+    let fresh = Fresh::make(&daemon.paths, &handle.id)?;
+    container::renew(daemon, handle, fresh.directory(), claude).await
+}
+
+/// Waits for renewals that an earlier daemon began.
+pub(crate) async fn settle_renewals(daemon: &Daemon) -> Result<()> {
+    container::settle_renewals(daemon).await
 }
 
 /// Asks whether the login may take the place of another account's.

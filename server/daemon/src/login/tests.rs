@@ -93,6 +93,7 @@ impl World {
         assert!(daemon.logins.fake.set(Box::new(fake)).is_ok());
         let kept = Arc::new(Kept::default());
         daemon.logins.keep_with(Arc::clone(&kept) as Arc<dyn Keep>);
+        daemon.registry.set_ready();
         Self { events: daemon.hub.listen(), daemon, kept, directory }
     }
 

@@ -3,28 +3,40 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use boxwood_core::config::Resolved;
 use boxwood_core::credentials::environment::{Material, Server};
-use boxwood_core::credentials::provision::Injection;
+use boxwood_core::credentials::file::MAX_BYTES;
+use boxwood_core::credentials::provision::{Before, Injection, Place, Traces, provide};
 use boxwood_core::credentials::select::{Choice, Found, Wish, choose};
 use boxwood_core::credentials::sync::Decision;
-use boxwood_core::credentials::{Clock, Secret};
+use boxwood_core::credentials::{Clock, CredentialFile, LoginState, Secret, View};
 use boxwood_core::egress::{self, EndpointError};
+use boxwood_core::labels;
 use boxwood_protocol::config::Network;
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialMode, CredentialSource};
+use boxwood_protocol::{ErrorCode, RpcError};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use super::{Where, apply};
+use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Gathered;
+use crate::credentials::host::{CREDENTIALS, Login, login_home};
+use crate::credentials::locks::{self, Purpose};
 use crate::daemon::Daemon;
 use crate::error::Result;
+use crate::lifecycle::gateway;
 use crate::lifecycle::spec::CLAUDE_CONFIG;
+use crate::registry::Known;
 use crate::{files, sys};
 
 /// The login home that is used unless another one is named.
 pub(crate) const LOGIN: &str = "default";
+/// How long Claude Code's own locks are waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
 /// Where requests of Claude Code go.
 const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 
@@ -98,6 +110,19 @@ pub(crate) struct Decided {
     pub(crate) material: Option<Material>,
 }
 
+impl<'a> Subject<'a> {
+    /// A sandbox that is there.
+    pub(crate) fn of(daemon: &'a Daemon, known: &'a Known, resolved: Option<&'a Resolved>) -> Self {
+        Self {
+            daemon,
+            sandbox: &known.info.id,
+            workspace: known.detail.labels.get(labels::WORKSPACE).map_or("", String::as_str),
+            resolved,
+            has_gateway: gateway::is_used(&known.detail.labels),
+        }
+    }
+}
+
 impl Subject<'_> {
     /// Decides and puts it into the sandbox's directory.
     pub(crate) async fn hold(&self, given: Option<&ClientEnvironment>) -> Result<Outcome> {
@@ -108,12 +133,24 @@ impl Subject<'_> {
             return Ok(Outcome { for_gateway: None, warnings: self.base()? });
         }
         let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
-        let mut gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
-        let Decided { choice, material } = decide(&mut gathered, &self.wish(), self.has_gateway).await;
+        let mut gathered = self.daemon.sources.gather(environment.clone(), LOGIN, &clock()).await;
+        let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
+        if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
+            && gathered.login_of(source).is_some_and(|login| login.view().is_access_over(&clock()))
+        {
+            // Nobody renewed it while no sandbox ran that needed it.
+            self.daemon.renewals.fresh(source).await;
+            gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
+            decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
+        }
+        let Decided { choice, material } = decided;
         let mode = choice.mode();
+        let source = choice.outcome.ok().map(|(source, _)| source);
         let own = self.daemon.paths.sandbox(self.sandbox);
-        if mode == CredentialMode::Sync || super::is_last_sync_due(&own, mode) {
-            match super::requests::make_same(self.daemon, self.sandbox, None).await {
+        let is_last = super::is_last_sync_due(&own, mode);
+        if mode == CredentialMode::Sync || is_last {
+            let other = if is_last { before.and_then(|held| held.source) } else { source };
+            match super::copies::make_same(self.daemon, self.sandbox, other, None).await {
                 Ok(Decision::Conflict(conflict)) => {
                     warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
                 }
@@ -124,7 +161,8 @@ impl Subject<'_> {
             }
         }
         let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
-        self.remember(Held { source: choice.outcome.ok().map(|(source, _)| source), mode })?;
+        self.remember(Held { source, mode })?;
+        self.daemon.renewals.saw_to(self.sandbox);
         if let Err(refusal) = choice.outcome
             && refusal.is_worth_saying()
         {
@@ -202,7 +240,7 @@ pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway
 }
 
 /// Whether a source is there only for a client that has it in its environment.
-const fn is_of_environment(source: CredentialSource) -> bool {
+pub(crate) const fn is_of_environment(source: CredentialSource) -> bool {
     matches!(
         source,
         CredentialSource::BedrockKey
@@ -231,4 +269,80 @@ pub(crate) fn chosen_for_all(daemon: &Daemon) -> Option<Chosen> {
 /// Remembers it.
 pub(crate) fn choose_for_all(daemon: &Daemon, chosen: Chosen) -> Result<()> {
     files::write_json(&file_of_all(daemon), &chosen)
+}
+
+/// Whether a sandbox holds what comes from a source in a mode.
+pub(crate) fn holds(daemon: &Daemon, sandbox: &str, source: CredentialSource, mode: CredentialMode) -> bool {
+    let held = daemon.records.get(sandbox).and_then(|record| record.held);
+    held == Some(Held { source: Some(source), mode })
+}
+
+/// The login of a source that has one, as it is now.
+pub(crate) async fn login_of(daemon: &Daemon, source: CredentialSource) -> Result<Option<Login>> {
+    let login = match source {
+        CredentialSource::LoginHome => login_home(daemon.sources.logins(), LOGIN).await,
+        CredentialSource::HostLogin => daemon.sources.claude().login().await,
+        _ => Ok(None),
+    };
+    login.map_err(|trouble| RpcError::new(ErrorCode::CredentialUnusable, trouble.reason))
+}
+
+/// What the login inside a sandbox is; nothing where it cannot be read.
+pub(crate) fn view_inside(daemon: &Daemon, sandbox: &str) -> View {
+    let read = || -> Result<Option<Vec<u8>>> {
+        ClaudeDirectory::open(&daemon.records.home(sandbox))?.head(CREDENTIALS, MAX_BYTES as u64 + 1)
+    };
+    let bytes = read().ok().flatten().map(Zeroizing::new);
+    let file = bytes.and_then(|bytes| CredentialFile::parse(&bytes).ok());
+    file.map_or_else(View::absent, |file| file.view())
+}
+
+/// Puts the access token of a source's login into a sandbox that holds one of it, and gives what was put there. `None` when
+/// it holds something else by now, or there is no token that works. Whoever calls this has the sandbox's turn.
+pub(crate) async fn hand_out(daemon: &Arc<Daemon>, source: CredentialSource, sandbox: &str) -> Result<Option<View>> {
+    if !holds(daemon, sandbox, source, CredentialMode::Token) {
+        return Ok(None);
+    }
+    let Some(known) = daemon.registry.get(sandbox) else { return Ok(None) };
+    let Some(login) = login_of(daemon, source).await? else { return Ok(None) };
+    let view = login.view();
+    let access = login.file.access_only().filter(|_| !view.is_access_over(&daemon.renewals.clock()));
+    let Some(access) = access else { return Ok(None) };
+    let home = daemon.records.home(sandbox);
+    let directory = ClaudeDirectory::open(&home)?;
+    directory.unlink_oddity(CREDENTIALS)?;
+    // As Claude Code inside does when it writes there.
+    let lock = locks::take(&home.join(".claude"), Purpose::Write, PATIENCE).await;
+    let _lock = lock.map_err(|cause| RpcError::new(ErrorCode::CredentialLocked, cause.to_string()))?;
+    let before = directory.head(CREDENTIALS, MAX_BYTES as u64 + 1)?.map(Zeroizing::new);
+    let before = before.map_or_else(|| Ok(CredentialFile::default()), |bytes| CredentialFile::parse(&bytes));
+    match before {
+        Ok(mut file) if file.view().state != LoginState::Full && super::is_token(&daemon.paths.sandbox(sandbox)) => {
+            file.set_login(Some(&access));
+            directory.write_if_different(CREDENTIALS, file.render().reveal())?;
+        }
+        // What was put there inside is kept aside, which is more than a write.
+        _ => {
+            let subject = Subject::of(daemon, &known, None);
+            let material = Material::Login { access_only: access.render() };
+            drop(apply(&subject.place(), CredentialMode::Token, Some(&material), &mut || Ok(()))?);
+        }
+    }
+    Ok(Some(view))
+}
+
+/// What a running sandbox's gateway puts on requests, from where it came before: for a gateway that may have lost it. `None`
+/// when nothing, or something else, is to be had there now; then nothing is taken from the gateway.
+pub(crate) async fn injections_again(daemon: &Arc<Daemon>, known: &Known) -> Option<ForGateway> {
+    let held = daemon.records.get(&known.info.id)?.held?;
+    let subject = Subject::of(daemon, known, None);
+    let mut gathered = daemon.sources.gather(ClientEnvironment::default(), LOGIN, &clock()).await;
+    let wish = Wish { source: held.source, mode: Some(held.mode), consent: true };
+    let Decided { choice, material } = decide(&mut gathered, &wish, subject.has_gateway).await;
+    let is_same = choice.outcome.ok() == held.source.map(|source| (source, held.mode));
+    let material = material.filter(|_| is_same)?;
+    let place = Place { configuration: CLAUDE_CONFIG, workspace: subject.workspace };
+    // Only what is the gateway's; what is inside was put there at the start.
+    let provision = provide(held.mode, Some(&material), &Traces::default(), &Before::default(), &place);
+    Some((provision.injections, provision.reach))
 }

@@ -3,6 +3,7 @@
 //! Every write is a file put in place whole, in an order in which a kill between any two of them leaves no more inside
 //! than the mode before or the mode after allows. Done again from the beginning, it ends in the same files.
 
+pub(crate) mod copies;
 pub(crate) mod hold;
 pub(crate) mod requests;
 pub(crate) mod sync;
@@ -53,6 +54,11 @@ pub(crate) struct Applied {
 /// Whether both sides have to be made the same once more before the sandbox holds anything but a copy.
 pub(crate) fn is_last_sync_due(own: &Path, mode: CredentialMode) -> bool {
     traces(own).mode() == Some(CredentialMode::Sync) && mode != CredentialMode::Sync
+}
+
+/// Whether nothing but a short-lived access token is to be inside.
+fn is_token(own: &Path) -> bool {
+    traces(own).mode() == Some(CredentialMode::Token)
 }
 
 /// Has a sandbox hold `material` as `mode` says. `go_on` is asked before every write; its error ends it there.

@@ -1,9 +1,10 @@
 //! Answers to requests about credentials. Nothing here answers with a value.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use boxwood_core::credentials::select::{Refusal, Wish};
+use boxwood_core::credentials::select::{Finding, Found, Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
 use boxwood_core::credentials::stored::Stored;
 use boxwood_core::credentials::sync::{Conflict, Decision};
@@ -17,8 +18,8 @@ use boxwood_protocol::params::SandboxRef;
 use boxwood_protocol::sandbox::SandboxState;
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 
-use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide};
-use super::sync::Pair;
+use super::copies::make_same;
+use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_environment};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
@@ -31,11 +32,18 @@ use crate::lifecycle::gateway;
 use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
+use crate::renewal::Note;
 use crate::{files, settings};
 use futures::future::BoxFuture;
 
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
+
+/// Said where nothing on this machine renews the login of this machine.
+const BY_USE: &str = "Claude Code was not found on this machine, so its login is renewed only when you use it here";
+/// Said where only the gateway knows what a sandbox was started with.
+const IN_GATEWAY: &str = "what it was started with came from the environment of a terminal, and only its gateway knows it \
+                          now; after 'boxwood stop', start it again from such a terminal";
 
 /// How the credentials of a sandbox are, or those that a new one would get.
 pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Result<CredentialsStatus> {
@@ -52,10 +60,14 @@ async fn of(
     let sandbox = known.map(|known| known.info.id.as_str());
     // What a sandbox was started with counts for it, and not what another terminal has.
     let remembered = sandbox.and_then(|sandbox| daemon.environments.of(sandbox, None));
-    let environment = remembered.or_else(|| environment.cloned()).unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
-    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let record = sandbox.and_then(|sandbox| daemon.records.get(sandbox));
+    let held = record.as_ref().and_then(|record| record.held);
+    // What a daemon before this one was given is known to the gateway alone.
+    let unknown = held.and_then(|held| held.source).filter(|source| is_of_environment(*source) && remembered.is_none());
+    let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
+    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
+    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
     let chosen = chosen.unwrap_or_default();
     let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
@@ -71,16 +83,26 @@ async fn of(
         Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
         Some(_) => None,
     };
+    let note = read.and_then(|read| note(daemon, sandbox, in_use.map(|(source, _)| source), own.as_ref(), read));
+    let other = in_use.and_then(|(source, _)| gathered.login_of(source));
+    let is_by_use = in_use.is_some_and(|(source, _)| daemon.renewals.is_by_use(source));
     let known_login = Login {
         sandbox,
         login: read.map(|read| &read.file),
         email: read.and_then(|read| read.account.email.as_deref()),
         stored_at_ms: gathered.stored_at_ms,
-        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), gathered.host_login.as_ref()),
-        ..Login::default()
+        renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
+        failures: note.as_ref().map_or(0, |note| note.failures),
+        is_renewed_by_use: is_by_use,
+        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), other),
     };
     let mut told = status::status(&choice, &known_login, &clock());
-    let held = record.and_then(|record| record.held);
+    if is_by_use && in_use.is_some_and(|(_, mode)| mode == CredentialMode::Token) {
+        told.warnings.push(BY_USE.to_owned());
+    }
+    if unknown.is_some() {
+        told.warnings.push(IN_GATEWAY.to_owned());
+    }
     let is_other =
         held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
     if is_other {
@@ -88,6 +110,23 @@ async fn of(
     }
     told.warnings.append(&mut gathered.notes);
     Ok(told)
+}
+
+/// What is remembered of a login, the sandbox's own or a source's.
+fn note(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    source: Option<CredentialSource>,
+    own: Option<&Read>,
+    read: &Read,
+) -> Option<Note> {
+    let is_own = own.is_some_and(|own| std::ptr::eq(own, read));
+    let file = match (sandbox.filter(|_| is_own), source) {
+        (Some(sandbox), _) => daemon.paths.sandbox(sandbox).join("renewal.json"),
+        (None, Some(source)) => daemon.renewals.note_of(source),
+        (None, None) => daemon.renewals.note_of(CredentialSource::LoginHome),
+    };
+    Note::of(&file, &read.view(), Some(Path::new(&read.place)), clock().now_ms)
 }
 
 /// The login that is in a sandbox.
@@ -225,7 +264,7 @@ fn forget_choice(daemon: &Daemon, source: CredentialSource) -> Result<()> {
 }
 
 /// Has every sandbox that holds something from a source hold what there is now. Those where that fails are named.
-async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
+pub(crate) async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
     daemon.registry.ready().await;
     let mut warnings = Vec::new();
     for info in daemon.registry.list() {
@@ -249,15 +288,8 @@ async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec
 async fn again(daemon: &Arc<Daemon>, known: &Known, environment: Option<&ClientEnvironment>) -> Result<Vec<String>> {
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     let settings = settings::load(&daemon.paths, &known.info.project, &made_with).ok();
-    let has_gateway = gateway::is_used(&known.detail.labels);
-    let workspace = known.detail.labels.get(boxwood_core::labels::WORKSPACE).map_or("", String::as_str);
-    let subject = Subject {
-        daemon,
-        sandbox: &known.info.id,
-        workspace,
-        resolved: settings.as_ref().map(|settings| &settings.resolved),
-        has_gateway,
-    };
+    let subject = Subject::of(daemon, known, settings.as_ref().map(|settings| &settings.resolved));
+    let has_gateway = subject.has_gateway;
     let outcome = subject.hold(environment).await?;
     let is_running = known.info.state == SandboxState::Running;
     if let Some((injections, reach)) = outcome.for_gateway.filter(|_| is_running && has_gateway) {
@@ -316,13 +348,12 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
     let (daemon_, keep) = (Arc::clone(daemon), params.keep);
     Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
         let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        if daemon_.records.get(&identity.id).and_then(|record| record.held).map(|held| held.mode)
-            != Some(CredentialMode::Sync)
-        {
+        let in_use = daemon_.records.get(&identity.id).and_then(|record| record.held);
+        if in_use.map(|held| held.mode) != Some(CredentialMode::Sync) {
             return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
                 .hint("choose that with 'boxwood credentials mode sync'"));
         }
-        match make_same(&daemon_, &identity.id, Some(keep)).await? {
+        match make_same(&daemon_, &identity.id, in_use.and_then(|held| held.source), Some(keep)).await? {
             Decision::Conflict(conflict) => {
                 Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
             }
@@ -332,30 +363,6 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
             }
         }
     }))
-}
-
-/// Makes the login of the host and of a sandbox the same, under Claude Code's own locks of both.
-pub(crate) async fn make_same(
-    daemon: &Daemon,
-    sandbox: &str,
-    winner: Option<boxwood_protocol::credentials::CredentialSide>,
-) -> Result<Decision> {
-    let claude = daemon.sources.claude();
-    let home = daemon.records.home(sandbox);
-    let directory = ClaudeDirectory::open(&home)?;
-    let host_lock = locks::take(claude.storage(), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let sandbox_lock =
-        locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let account = claude.login().await.ok().flatten().map(|login| login.account).unwrap_or_default();
-    let own = daemon.paths.sandbox(sandbox);
-    let parent = claude.storage().parent().unwrap_or_else(|| claude.storage()).to_path_buf();
-    let host = ClaudeDirectory::open(&parent)?;
-    Pair { host: &host, account, sandbox: &directory, own: &own }.make_same(winner, &clock(), &mut || {
-        if host_lock.is_lost() || sandbox_lock.is_lost() {
-            return Err(RpcError::new(ErrorCode::CredentialLocked, "somebody else took over the lock of the login"));
-        }
-        Ok(())
-    })
 }
 
 fn store(failure: &crate::credentials::store::Failure) -> RpcError {

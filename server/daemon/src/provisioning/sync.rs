@@ -13,7 +13,7 @@ use boxwood_core::credentials::{Clock, CredentialFile, FileError, Secret, View};
 use boxwood_protocol::credentials::CredentialSide;
 
 use crate::claude_directory::ClaudeDirectory;
-use crate::error::Result;
+use crate::error::{self, Result};
 use crate::files;
 
 /// What is remembered of both sides, in the sandbox's own directory on the host.
@@ -36,6 +36,26 @@ impl Holder for ClaudeDirectory {
 
     fn write(&self, contents: &Secret) -> Result<()> {
         self.write_if_different(OwnFile::Credentials.name(), contents.reveal())
+    }
+}
+
+/// A directory of the person's own, whose credential file is written as Claude Code does: whole, and links on the way to it
+/// are the person's to make.
+pub(crate) struct InDirectory(pub(crate) PathBuf);
+
+impl Holder for InDirectory {
+    fn read(&self) -> Result<Option<Secret>> {
+        let path = self.0.join(OwnFile::Credentials.name());
+        match files::head(&path, MAX_BYTES as u64 + 1) {
+            Ok(bytes) => Ok(Some(Secret::new(String::from_utf8_lossy(&bytes).into_owned()))),
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(cause) => Err(error::file("read", &path, &cause)),
+        }
+    }
+
+    fn write(&self, contents: &Secret) -> Result<()> {
+        files::private_directory(&self.0)?;
+        files::write_if_different(&self.0.join(OwnFile::Credentials.name()), contents.reveal().as_bytes())
     }
 }
 

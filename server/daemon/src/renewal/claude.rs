@@ -1,0 +1,136 @@
+//! Has the real `claude` renew a login. `claude auth status` is enough for that: it renews what ends within five minutes,
+//! under Claude Code's own locks.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use boxwood_core::credentials::file::MAX_BYTES;
+use boxwood_core::credentials::{CredentialFile, LoginState};
+use boxwood_protocol::credentials::CredentialSource;
+use boxwood_protocol::{ErrorCode, RpcError};
+use tokio::process::Command;
+
+use crate::claude_directory::ClaudeDirectory;
+use crate::credentials::host::CREDENTIALS;
+use crate::credentials::locks::{self, Purpose};
+use crate::credentials::process::{self, Bounds, RunError};
+use crate::daemon::{Daemon, Lookup};
+use crate::error::Result;
+use crate::login;
+use crate::operations::{Handle, Subject};
+use crate::provisioning::hold::{self, LOGIN};
+
+/// How long Claude Code's own locks are waited for.
+const PATIENCE: Duration = Duration::from_secs(15);
+/// What Claude Code on this machine may take. It gives up by itself long before.
+const BOUNDS: Bounds = Bounds { time: Duration::from_secs(180), output: 64 << 10 };
+/// Variables by which it would take another credential than its login, or that belong to a session that runs.
+const NOT_INHERITED: [&str; 3] = ["ANTHROPIC_", "CLAUDE_CODE_", "CLAUDECODE"];
+#[cfg(not(windows))]
+const NAMES: [&str; 1] = ["claude"];
+#[cfg(windows)]
+const NAMES: [&str; 2] = ["claude.exe", "claude.cmd"];
+
+/// Claude Code on this machine, where the person's shell finds it.
+pub(super) fn find(lookup: Lookup<'_>) -> Option<PathBuf> {
+    let path = lookup("PATH")?;
+    let directories = std::env::split_paths(&path).filter(|directory| directory.is_absolute());
+    directories.flat_map(|directory| NAMES.map(|name| directory.join(name))).find(|program| is_program(program))
+}
+
+#[cfg(unix)]
+fn is_program(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_program(path: &Path) -> bool {
+    path.is_file()
+}
+
+/// Renews the login of a source. It is an operation that nobody can cancel: Claude Code is to come to its end.
+pub(super) async fn renew(daemon: &Arc<Daemon>, source: CredentialSource) -> Result<()> {
+    let daemon_ = Arc::clone(daemon);
+    let started = daemon.operations.start("renewLogin", Subject::default(), move |handle| async move {
+        let before = hold::login_of(&daemon_, source).await?.map(|login| login.view().access);
+        work(&daemon_, &handle, source).await?;
+        let after = hold::login_of(&daemon_, source).await?;
+        let is_renewed = after.as_ref().is_some_and(|after| Some(after.view().access) != before);
+        let unusable =
+            |message: &str, hint: &str| Err(RpcError::new(ErrorCode::CredentialUnusable, message).hint(hint));
+        match after.map(|after| after.view().state) {
+            Some(LoginState::Full | LoginState::AccessOnly) if is_renewed => Ok(()),
+            Some(LoginState::Full | LoginState::AccessOnly) => {
+                unusable("Claude Code did not renew the login", "check the network; it is tried again by itself")
+            }
+            _ => unusable("the login was refused or is gone", "sign in again with 'boxwood login'"),
+        }
+    });
+    let end = daemon.operations.wait(&started.operation_id).await?;
+    end.error.map_or(Ok(()), Err)
+}
+
+async fn work(daemon: &Arc<Daemon>, handle: &Handle, source: CredentialSource) -> Result<()> {
+    match source {
+        CredentialSource::LoginHome => {
+            // One place: whoever began before this daemon comes to his end first.
+            #[cfg(test)]
+            if let Some(fake) = daemon.renewals.fake.get() {
+                hasten(daemon).await?;
+                return fake.renew(&daemon.sources.logins().join(LOGIN).join(".claude")).await;
+            }
+            login::settle_renewals(daemon).await?;
+            let storage = hasten(daemon).await?;
+            login::renew(daemon, handle, &storage).await
+        }
+        _ => on_host(daemon).await,
+    }
+}
+
+/// Has the login of the login home look as if it were nearly over, which it is not yet for Claude Code when it is for us.
+/// A kill at any moment leaves a login that is renewed by whoever looks at it first.
+async fn hasten(daemon: &Daemon) -> Result<PathBuf> {
+    let home = daemon.sources.logins().join(LOGIN);
+    let storage = home.join(".claude");
+    let held = |cause: locks::LockError| RpcError::new(ErrorCode::CredentialLocked, cause.to_string());
+    let refresh = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;
+    let write = locks::take(&storage, Purpose::Write, PATIENCE).await.map_err(held)?;
+    let directory = ClaudeDirectory::open(&home)?;
+    let file = directory.head(CREDENTIALS, MAX_BYTES as u64 + 1)?;
+    if let Some(mut file) = file.and_then(|bytes| CredentialFile::parse(&bytes).ok())
+        && file.hasten(daemon.renewals.clock().now_ms)
+        && !refresh.is_lost()
+        && !write.is_lost()
+    {
+        directory.write_if_different(CREDENTIALS, file.render().reveal())?;
+    }
+    Ok(storage)
+}
+
+async fn on_host(daemon: &Daemon) -> Result<()> {
+    let missing = || {
+        RpcError::new(ErrorCode::CredentialUnusable, "Claude Code was not found on this machine")
+            .hint("use Claude Code on this machine; what it renews then goes to the sandboxes")
+    };
+    let mut command = Command::new(daemon.renewals.program.as_ref().ok_or_else(missing)?);
+    command.args(["auth", "status"]).current_dir(&daemon.paths.home);
+    for (name, _) in std::env::vars_os() {
+        if NOT_INHERITED.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
+            command.env_remove(name);
+        }
+    }
+    command.env("DISABLE_AUTOUPDATER", "1").env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1");
+    let failed = |why: String| {
+        RpcError::new(ErrorCode::CredentialUnusable, format!("Claude Code on this machine {why}"))
+            .hint("run 'claude auth status' to see what is wrong; it is tried again by itself")
+    };
+    match process::run(command, None, BOUNDS).await {
+        // What came of it is seen in its login.
+        Ok(_) => Ok(()),
+        Err(RunError::NotStarted(cause)) => Err(failed(format!("does not start: {cause}"))),
+        Err(RunError::TookTooLong) => Err(failed("did not end in time".to_owned())),
+        Err(RunError::SaidTooMuch) => Err(failed("said more than its status".to_owned())),
+    }
+}
