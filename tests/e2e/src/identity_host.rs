@@ -62,12 +62,7 @@ impl HostClaude {
     #[track_caller]
     pub fn works(&self, realm: &Realm, word: &str) {
         let done = self.call(realm, &["-p", &format!("say {word}")]).run();
-        assert!(
-            done.status == 0 && done.out().trim() == word,
-            "{}\n{:#?}",
-            done.told("gave no answer"),
-            realm.seen()
-        );
+        assert!(done.status == 0 && done.out().trim() == word, "{}\n{:#?}", done.told("gave no answer"), realm.seen());
     }
 
     /// The login that it keeps.

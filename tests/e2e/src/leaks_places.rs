@@ -1,10 +1,11 @@
 //! Every place where a secret of a world could be seen.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
@@ -31,12 +32,12 @@ const WORDS: [&[&str]; 11] = [
     &["egress", "status"],
 ];
 
-/// Looks everywhere, at a world whose sandboxes run. `since` is when it began, seconds since 1970.
-pub fn look_everywhere(hunt: &mut Hunt, world: &World, sandboxes: &[&SandboxInfo], since: u64) {
+/// Looks everywhere, at a world whose sandboxes run.
+pub fn look_everywhere(hunt: &mut Hunt, world: &World, sandboxes: &[&SandboxInfo]) {
     look_at_processes(hunt);
     look_inside(hunt, sandboxes);
     look_at_words(hunt, world);
-    look_at_engine(hunt, world, since);
+    look_at_engine(hunt, world);
     for path in ["state", "run", "config", "home", "project"] {
         look_at_directory(hunt, path, &world.root().join(path));
     }
@@ -75,7 +76,7 @@ fn look_at_words(hunt: &mut Hunt, world: &World) {
 }
 
 /// All that the engine has and says of a world.
-fn look_at_engine(hunt: &mut Hunt, world: &World, since: u64) {
+fn look_at_engine(hunt: &mut Hunt, world: &World) {
     let filter = world.filter().expect("there was a daemon");
     let containers = world.all_containers();
     let list = |format: &str| -> Vec<String> {
@@ -109,12 +110,10 @@ fn look_at_engine(hunt: &mut Hunt, world: &World, since: u64) {
     }
     for volume in volumes.iter().collect::<std::collections::BTreeSet<_>>() {
         let mount = format!("{volume}:/volume:ro");
-        let args = ["run", "--rm", "--network", "none", "--volume", &mount, crate::internet::PLAIN, "tar", "c", "/volume"];
+        let args =
+            ["run", "--rm", "--network", "none", "--volume", &mount, crate::internet::PLAIN, "tar", "c", "/volume"];
         hunt.look_archive("contents", &both(&args));
     }
-    // Every command that was started in a container stands there, however short it ran.
-    let (from, to) = (since.to_string(), (now() + 1).to_string());
-    hunt.look("log:events", both(&["events", "--since", &from, "--until", &to]));
 }
 
 /// Names and contents of everything below a directory.
@@ -144,44 +143,55 @@ fn lines(text: &str) -> Vec<String> {
     text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
-/// The time, seconds since 1970.
-#[must_use]
-pub fn now() -> u64 {
-    std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |time| time.as_secs())
-}
-
-/// Looks at processes again and again, for those that end soon.
+/// Looks at processes again and again, for those that end soon, and listens to what the engine tells: every command that is
+/// started in a container is told with its arguments.
 #[derive(Debug)]
 pub struct Watch {
     is_over: Arc<AtomicBool>,
-    hits: Arc<Mutex<Vec<Hit>>>,
-    thread: Option<JoinHandle<()>>,
+    processes: JoinHandle<Vec<Hit>>,
+    engine: Child,
+    events: JoinHandle<Vec<u8>>,
 }
 
 impl Watch {
     /// Begins.
+    ///
+    /// # Panics
+    /// When the engine cannot be listened to.
     #[must_use]
     pub fn begin(canaries: &[Canary]) -> Self {
-        let (is_over, hits) = (Arc::<AtomicBool>::default(), Arc::<Mutex<Vec<Hit>>>::default());
-        let (end, found, mut hunt) = (Arc::clone(&is_over), Arc::clone(&hits), Hunt::new(canaries));
-        let thread = std::thread::spawn(move || {
+        let is_over = Arc::<AtomicBool>::default();
+        let (end, mut hunt) = (Arc::clone(&is_over), Hunt::new(canaries));
+        let processes = std::thread::spawn(move || {
             while !end.load(Ordering::SeqCst) {
                 look_at_processes(&mut hunt);
                 std::thread::park_timeout(PACE);
             }
-            *found.lock().unwrap_or_else(PoisonError::into_inner) = hunt.hits();
+            hunt.hits()
         });
-        Self { is_over, hits, thread: Some(thread) }
+        let mut command = Command::new("docker");
+        let engine = command.arg("events").stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut engine = engine.expect("there is a docker client");
+        let mut told = engine.stdout.take().expect("a pipe");
+        let events = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            // What was read before a fault is all that there is.
+            let _ = told.read_to_end(&mut all);
+            all
+        });
+        Self { is_over, processes, engine, events }
     }
 
-    /// Ends it, and gives what was seen.
+    /// Ends it, and gives what was seen of processes and what the engine told.
     ///
     /// # Panics
     /// When it failed.
     #[must_use]
-    pub fn end(mut self) -> Vec<Hit> {
+    pub fn end(mut self) -> (Vec<Hit>, Vec<u8>) {
         self.is_over.store(true, Ordering::SeqCst);
-        self.thread.take().expect("it runs").join().expect("it looks");
-        self.hits.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let seen = self.processes.join().expect("it looks");
+        let _ = self.engine.kill();
+        let _ = self.engine.wait();
+        (seen, self.events.join().expect("it listens"))
     }
 }

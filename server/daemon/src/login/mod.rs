@@ -283,7 +283,7 @@ async fn finish(
     let nothing = |what: &str| {
         RpcError::new(ErrorCode::LoginFailed, format!("Claude Code said that it signed in, and left no {what}"))
     };
-    let made = Held::read(&fresh.claude());
+    let made = Held::read(fresh.directory());
     let (kind, value, source) = match wanted.kind {
         LoginKind::Login => {
             let made = made?;
@@ -291,7 +291,7 @@ async fn finish(
                 return Err(nothing("login"));
             }
             replace(daemon, handle, wanted, &made, words).await?;
-            fresh.put(&daemon.paths, &wanted.home, &made)?;
+            fresh.put(&daemon.paths, &wanted.home).await?;
             let mut told = wanted.status(CredentialSource::LoginHome, Some(&made));
             told.warnings.extend(spread(daemon, wanted, CredentialSource::LoginHome).await);
             return Ok(told);
@@ -367,7 +367,18 @@ pub(crate) async fn repair(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
     if let Err(problem) = container::tidy(daemon, engine, is_running).await {
         tracing::warn!(%problem, "a container of a sign-in stays behind");
     }
-    if let Err(problem) = home::repair(&daemon.paths, is_running) {
-        tracing::warn!(%problem, "what a sign-in left stays behind");
+    match home::repair(&daemon.paths, is_running) {
+        Ok(unfinished) => unfinished.into_iter().for_each(|name| resume(daemon, name)),
+        Err(problem) => tracing::warn!(%problem, "what a sign-in left stays behind"),
     }
+}
+
+/// Finishes a sign-in as soon as nobody holds Claude Code's locks any more; what this daemon's predecessor held, it waits for.
+fn resume(daemon: &Arc<Daemon>, name: String) {
+    let daemon = Arc::clone(daemon);
+    tokio::spawn(async move {
+        if let Err(problem) = home::resume(&daemon.paths, &name).await {
+            tracing::warn!(%problem, "a sign-in is finished when the daemon starts anew");
+        }
+    });
 }

@@ -29,6 +29,7 @@ use crate::credentials::locks::{self, Purpose};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::gateway;
+use crate::lifecycle::login_home;
 use crate::lifecycle::spec::CLAUDE_CONFIG;
 use crate::registry::Known;
 use crate::{files, sys};
@@ -133,14 +134,15 @@ impl Subject<'_> {
             return Ok(Outcome { for_gateway: None, warnings: self.base()? });
         }
         let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
-        let mut gathered = self.daemon.sources.gather(environment.clone(), LOGIN, &clock()).await;
+        let login = login_home::name(self.daemon, self.sandbox);
+        let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
             && gathered.login_of(source).is_some_and(|login| login.view().is_access_over(&clock()))
         {
             // Nobody renewed it while no sandbox ran that needed it.
             self.daemon.renewals.fresh(source).await;
-            gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
+            gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
         let Decided { choice, material } = decided;
@@ -170,6 +172,19 @@ impl Subject<'_> {
         }
         warnings.extend(choice.warnings.into_iter().chain(gathered.notes).chain(applied.warnings));
         Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
+    }
+
+    /// The mode in which it would hold a credential now. Nothing changes.
+    pub(crate) async fn mode(&self, given: Option<&ClientEnvironment>) -> CredentialMode {
+        let before = self.daemon.records.get(self.sandbox).and_then(|record| record.held);
+        let environment = self.daemon.environments.of(self.sandbox, given);
+        if let (None, Some(held)) = (&environment, before.filter(|held| held.source.is_some_and(is_of_environment))) {
+            return held.mode;
+        }
+        let (environment, _) = self.reached(environment.unwrap_or_default());
+        let login = login_home::name(self.daemon, self.sandbox);
+        let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
+        decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
     }
 
     /// Only what has nothing to do with a credential.

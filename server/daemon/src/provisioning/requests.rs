@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boxwood_core::credentials::select::{Finding, Found, Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
@@ -23,12 +22,11 @@ use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_en
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
-use crate::credentials::locks::{self, Purpose};
 use crate::credentials::store::Entry;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::lifecycle::ensure::{identity_of, on_sandbox};
-use crate::lifecycle::gateway;
+use crate::lifecycle::ensure::{identity_of, make_again, on_sandbox};
+use crate::lifecycle::{gateway, login_home};
 use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
@@ -36,8 +34,9 @@ use crate::renewal::Note;
 use crate::{files, settings};
 use futures::future::BoxFuture;
 
-/// How long Claude Code's own locks are waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// What a change of the mode is told with when the container had to be another one.
+const MADE_ANEW: &str = "its container was made anew, because what is mounted in it follows the mode; its state and its \
+                         conversations are as they were";
 
 /// Said where nothing on this machine renews the login of this machine.
 const BY_USE: &str = "Claude Code was not found on this machine, so its login is renewed only when you use it here";
@@ -60,12 +59,13 @@ async fn of(
     let sandbox = known.map(|known| known.info.id.as_str());
     // What a sandbox was started with counts for it, and not what another terminal has.
     let remembered = sandbox.and_then(|sandbox| daemon.environments.of(sandbox, None));
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
     let record = sandbox.and_then(|sandbox| daemon.records.get(sandbox));
     let held = record.as_ref().and_then(|record| record.held);
     // What a daemon before this one was given is known to the gateway alone.
     let unknown = held.and_then(|held| held.source).filter(|source| is_of_environment(*source) && remembered.is_none());
     let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
     gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
     let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
@@ -73,7 +73,9 @@ async fn of(
     let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
     // Nothing is run and nobody is asked for the sake of looking.
     let choice = boxwood_core::credentials::select::choose(&gathered.findings, &wish, has_gateway, gathered.is_ci);
-    let own = known.and_then(|known| own_login(daemon, &known.info.id));
+    // One that has a login home has no other login.
+    let own = known.filter(|known| login_home::mounted(&known.detail.mounts).is_none());
+    let own = own.and_then(|known| own_login(daemon, &known.info.id));
     let in_use = choice.outcome.ok();
     let read = match in_use {
         Some((_, CredentialMode::Isolated | CredentialMode::Sync)) | None => {
@@ -105,7 +107,8 @@ async fn of(
     }
     let is_other =
         held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
-    if is_other {
+    let is_mounted_otherwise = |known: &Known| login_home::is_other(daemon, &known.info.id, &known.detail.mounts);
+    if is_other || known.is_some_and(is_mounted_otherwise) {
         told.warnings.push("this takes effect when the sandbox is started again: 'boxwood restart'".to_owned());
     }
     told.warnings.append(&mut gathered.notes);
@@ -216,7 +219,7 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
             CredentialSource::StoredLogin => {
                 daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(|failure| store(&failure))?;
             }
-            CredentialSource::LoginHome => forget_login(&daemon_).await?,
+            CredentialSource::LoginHome => login_home::forget_all(&daemon_).await?,
             CredentialSource::HostLogin => {}
             CredentialSource::KeyHelper => {
                 return Err(RpcError::new(ErrorCode::CredentialUnusable, "your apiKeyHelper is not Boxwood's to end")
@@ -234,17 +237,6 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
         told.warnings.splice(0..0, warnings);
         Ok(told)
     })
-}
-
-/// Takes the login out of the login home. What else stands there stays.
-async fn forget_login(daemon: &Daemon) -> Result<()> {
-    let home = daemon.sources.logins().join(LOGIN);
-    if !home.is_dir() {
-        return Ok(());
-    }
-    let storage = home.join(".claude");
-    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
 }
 
 /// Nobody chooses any more what was ended.
@@ -278,6 +270,8 @@ pub(crate) async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSou
         let _turn = turn.lock_owned().await;
         if let Err(problem) = again(daemon, &known, None).await {
             warnings.push(format!("{}: {problem}", info.id));
+        } else if info.state == SandboxState::Running && login_home::is_other(daemon, &info.id, &known.detail.mounts) {
+            warnings.push(format!("{}: this takes effect when it is started again: 'boxwood restart'", info.id));
         }
     }
     daemon.hub.tell(Event::CredentialsChanged { sandbox_id: None });
@@ -303,7 +297,7 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     let Some(target) = &params.target else {
         let daemon_ = Arc::clone(daemon);
         return Ok(daemon.operations.start("setCredentialMode", About::default(), move |_| async move {
-            check(&daemon_, &params, true).await?;
+            check(&daemon_, None, &params, true).await?;
             hold::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
             daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: None });
             of(&daemon_, None, params.environment.as_ref()).await
@@ -311,15 +305,28 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     };
     let identity = identity_of(&daemon.resolve(target)?);
     let daemon_ = Arc::clone(daemon);
-    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |_| async move {
-        let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        check(&daemon_, &params, gateway::is_used(&known.detail.labels)).await?;
-        let mut record = daemon_.records.get(&identity.id).unwrap_or_default();
-        record.chosen = Some(Chosen { source: params.source, mode: params.mode });
-        daemon_.records.put(&identity.id, record)?;
+    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |handle| async move {
+        let target = SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() };
+        let known = daemon_.resolve(&target)?;
+        check(&daemon_, Some(&identity.id), &params, gateway::is_used(&known.detail.labels)).await?;
+        let before = choose(&daemon_, &identity.id, Some(Chosen { source: params.source, mode: params.mode }))?;
         // What it was started with counts, and not what the terminal has in which the person chooses.
         let is_known = daemon_.environments.of(&identity.id, None).is_some();
-        let warnings = again(&daemon_, &known, params.environment.as_ref().filter(|_| !is_known)).await?;
+        let environment = params.environment.as_ref().filter(|_| !is_known);
+        let warnings = if login_home::is_outdated(&daemon_, &known, environment).await {
+            match make_again(&daemon_, handle, &known, environment.cloned()).await {
+                Ok(warnings) => [warnings, vec![MADE_ANEW.to_owned()]].concat(),
+                Err(problem) => {
+                    // The container is the one before, so what it holds has to be as well.
+                    choose(&daemon_, &identity.id, before)?;
+                    again(&daemon_, &known, None).await?;
+                    return Err(problem);
+                }
+            }
+        } else {
+            again(&daemon_, &known, environment).await?
+        };
+        let known = daemon_.resolve(&target)?;
         daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
         let mut told = of(&daemon_, Some(&known), params.environment.as_ref()).await?;
         told.warnings.extend(warnings);
@@ -327,10 +334,23 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     }))
 }
 
+/// Remembers what was chosen for a sandbox, and gives what was chosen before.
+fn choose(daemon: &Daemon, sandbox: &str, chosen: Option<Chosen>) -> Result<Option<Chosen>> {
+    let mut record = daemon.records.get(sandbox).unwrap_or_default();
+    let before = std::mem::replace(&mut record.chosen, chosen);
+    daemon.records.put(sandbox, record).map(|()| before)
+}
+
 /// Refuses what cannot be had, or what the person has not read about, before anything changes.
-async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: bool) -> Result<()> {
+async fn check(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    params: &CredentialsSetModeParams,
+    has_gateway: bool,
+) -> Result<()> {
     let environment = params.environment.clone().unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
     let wish = Wish { source: params.source, mode: params.mode, consent: params.consent };
     let Decided { choice, .. } = decide(&mut gathered, &wish, has_gateway).await;
     match choice.outcome {
@@ -367,8 +387,4 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
 
 fn store(failure: &crate::credentials::store::Failure) -> RpcError {
     RpcError::new(ErrorCode::CredentialStore, failure.to_string())
-}
-
-fn held(cause: &locks::LockError) -> RpcError {
-    RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }

@@ -25,6 +25,9 @@ fn replaced_in_flight(realm: &Realm, verb: &str, what: &str, replace: impl FnOnc
     let done = asking.wait().ok();
     assert_eq!(done.out().trim(), "asked-while-it-was-replaced", "{:#?}", realm.seen());
     let presented = realm.presented();
-    assert!(presented[before].iter().all(|(_, state)| state != "valid"), "the first attempt was refused: {presented:?}");
+    assert!(
+        presented[before].iter().all(|(_, state)| state != "valid"),
+        "the first attempt was refused: {presented:?}"
+    );
     assert!(presented.iter().flatten().all(|(_, state)| state != "unknown"), "a placeholder went out: {presented:?}");
 }

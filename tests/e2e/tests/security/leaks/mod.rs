@@ -9,7 +9,7 @@ use std::fs;
 
 use boxwood_e2e::identity_realm::Realm;
 use boxwood_e2e::leaks::{Canary, Hunt};
-use boxwood_e2e::leaks_places::{Watch, look_everywhere, now};
+use boxwood_e2e::leaks_places::{Watch, look_everywhere};
 use boxwood_e2e::leaks_relay::Relay;
 use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::{World, until};
@@ -18,8 +18,9 @@ use serde_json::Value;
 
 /// What git is given for one host.
 const GIT_PASSWORD: &str = "canary-of-git-dGhpcyBvcGVucyBub3RoaW5n-canary";
-/// Asks as any git inside does that needs a credential.
-const FILL: &str = "printf 'protocol=https\\nhost=git.example\\n\\n' | GIT_TERMINAL_PROMPT=0 git credential fill";
+/// Asks as any git inside does that needs a credential; the image has none.
+const FILL: &str =
+    "printf 'protocol=https\\nhost=git.example\\n\\n' | /opt/boxwood/bin/boxwood-helper git-credential get";
 /// An image of the project's own, in which its build's environment is kept.
 const DOCKERFILE: &str = "FROM debian:bookworm-slim\nRUN cat /proc/self/environ /proc/self/cmdline >/environment\n";
 
@@ -38,19 +39,18 @@ const OWN: [(&str, &str); 7] = [
 struct Person {
     realm: Realm,
     canaries: Vec<Canary>,
-    since: u64,
 }
 
 impl Person {
     fn new(arrange: impl FnOnce(&mut World)) -> Self {
-        let since = now();
         let realm = Realm::with(|world| {
             // All that it can say is searched.
             world.set("BOXWOOD_LOG", "trace");
             world.write("Dockerfile", DOCKERFILE);
             let answer = world.home().join("answer");
             fs::write(&answer, format!("username=me\npassword={GIT_PASSWORD}\n")).expect("written");
-            let helper = format!("[credential \"https://git.example\"]\n\thelper = \"!cat {}; true\"\n", answer.display());
+            let helper =
+                format!("[credential \"https://git.example\"]\n\thelper = \"!cat {}; true\"\n", answer.display());
             fs::write(world.home().join(".gitconfig"), helper).expect("written");
             arrange(world);
             Vec::new()
@@ -65,7 +65,7 @@ impl Person {
             Canary::new("git password", GIT_PASSWORD),
         ];
         realm.sign_in_host(&login);
-        Self { realm, canaries, since }
+        Self { realm, canaries }
     }
 
     /// Works, and searches everywhere. `choose` says what with, `table` where what may be beside [`OWN`], and `watched`
@@ -79,9 +79,10 @@ impl Person {
         choose(realm);
         let mut hunt = Hunt::new(&self.canaries);
         let sandbox = self.work(&mut hunt);
-        let ended = watch.end();
+        let (ended, events) = watch.end();
+        hunt.look("log:events", events);
         self.fail(&mut hunt);
-        look_everywhere(&mut hunt, world, &[&sandbox], self.since);
+        look_everywhere(&mut hunt, world, &[&sandbox]);
         let said = relay.traffic();
         hunt.look("socket:to the daemon", said.to_daemon);
         hunt.look("socket:from the daemon", said.from_daemon);
@@ -140,4 +141,3 @@ impl Person {
         }
     }
 }
-

@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 
 use boxwood_e2e::docker::docker;
 use boxwood_e2e::leaks::{Canary, Hunt, forms};
-use boxwood_e2e::leaks_places::{Watch, look_everywhere, now};
+use boxwood_e2e::leaks_places::{Watch, look_everywhere};
 use boxwood_e2e::leaks_relay::Relay;
 use boxwood_e2e::rpc::Rpc;
 use boxwood_e2e::{World, until};
@@ -85,7 +85,6 @@ const PLACES: [(&str, &str); 22] = [
 
 #[test]
 fn a_secret_in_any_kind_of_place_is_found() {
-    let since = now();
     let canaries: Vec<Canary> = PLACES.iter().map(|(name, _)| planted(name)).collect();
     let of = |name: &str| canaries.iter().find(|canary| canary.name == name).expect("one of them");
     let plain = |name: &str| of(name).value.clone();
@@ -110,18 +109,51 @@ fn a_secret_in_any_kind_of_place_is_found() {
     let (volume, network) = (format!("boxwood-test-planted-{}", std::process::id()), "boxwood-test-planted");
     let network = format!("{network}-{}", std::process::id());
     let _ = docker(["volume", "create", "--label", &installation, "--label", &label("volume label"), &volume]);
-    let _ = docker(["network", "create", "--internal", "--label", &installation, "--label", &label("network label"), &network]);
+    let _ = docker([
+        "network",
+        "create",
+        "--internal",
+        "--label",
+        &installation,
+        "--label",
+        &label("network label"),
+        &network,
+    ]);
     let mount = format!("{volume}:/planted");
-    let write = format!("echo '{}' >/planted/file; echo '{}'", written(of("volume"), "percent-encoded"), plain("container log"));
+    let write = format!(
+        "echo '{}' >/planted/file; echo '{}'",
+        written(of("volume"), "percent-encoded"),
+        plain("container log")
+    );
     let keeper = docker([
-        "run", "--detach", "--label", &installation, "--label", &label("label"), "--network", "none", "--volume", &mount,
-        "debian:bookworm-slim", "sh", "-c", &format!("{write}; exec sleep 600"),
+        "run",
+        "--detach",
+        "--label",
+        &installation,
+        "--label",
+        &label("label"),
+        "--network",
+        "none",
+        "--volume",
+        &mount,
+        "debian:bookworm-slim",
+        "sh",
+        "-c",
+        &format!("{write}; exec sleep 600"),
     ]);
     let removed = volume.clone();
     world.at_end(move || drop(boxwood_e2e::docker::try_docker(&["volume", "rm", "--force", &removed])));
     until("the planted log", || docker(["logs", &keeper]).contains("planted").then_some(()));
     let _ = docker(["exec", "--user", "0", &sandbox.container, "sh", "-c", &format!(": '{}'", plain("exec"))]);
-    let _ = docker(["exec", "--user", "0", &sandbox.container, "sh", "-c", &format!("echo '{}' >/etc/planted", plain("file"))]);
+    let _ = docker([
+        "exec",
+        "--user",
+        "0",
+        &sandbox.container,
+        "sh",
+        "-c",
+        &format!("echo '{}' >/etc/planted", plain("file")),
+    ]);
 
     // Processes that go on, on the host and inside, and one that does not.
     let mut going = Command::new("cat")
@@ -149,11 +181,13 @@ fn a_secret_in_any_kind_of_place_is_found() {
     let mut rpc = Rpc::open(&world);
     let _ = rpc.ask("boxwood/daemon/status", &json!({ "planted": plain("socket") })).expect("answered");
     let mut hunt = Hunt::new(&canaries);
-    look_everywhere(&mut hunt, &world, &[&sandbox], since);
+    look_everywhere(&mut hunt, &world, &[&sandbox]);
     let said = relay.traffic();
     hunt.look("socket:to the daemon", said.to_daemon);
     hunt.look("socket:from the daemon", [said.from_daemon, plain("answer").into_bytes()].concat());
-    hunt.add(watch.end());
+    let (ended, events) = watch.end();
+    hunt.add(ended);
+    hunt.look("log:events", events);
     drop(going.stdin.take());
     drop(going.wait());
     let missed: Vec<_> = PLACES

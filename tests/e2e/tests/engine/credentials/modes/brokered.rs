@@ -6,7 +6,6 @@ use serde_json::json;
 
 use super::{replaced_in_flight, valid};
 
-
 #[test]
 fn a_key_that_is_taken_back_and_replaced_needs_no_restart() {
     let realm = Realm::new();
@@ -50,7 +49,8 @@ fn what_an_agent_puts_on_a_request_is_replaced() {
     realm.keep("api-key", &key);
     let _ = realm.start();
     realm.works("", "with-its-placeholder");
-    let hash = realm.requests().iter().rfind(|request| request["endpoint"] == "messages").expect("asked")["auth"].clone();
+    let hash =
+        realm.requests().iter().rfind(|request| request["endpoint"] == "messages").expect("asked")["auth"].clone();
     for variable in ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"] {
         let before = realm.presented().len();
         // A setting in the environment counts less than one in the settings, so those are not read.

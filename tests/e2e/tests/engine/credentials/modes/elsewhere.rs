@@ -77,7 +77,10 @@ fn another_providers_endpoint_gets_its_token_and_anthropics_gets_nothing() {
     let provider = provider.expect("it serves");
     let _ = realm.start();
     let status = realm.status();
-    assert_eq!((status.source, status.mode), (Some(CredentialSource::EnvironmentToken), Some(CredentialMode::Brokered)));
+    assert_eq!(
+        (status.source, status.mode),
+        (Some(CredentialSource::EnvironmentToken), Some(CredentialMode::Brokered))
+    );
     realm.works("", "elsewhere");
     assert_eq!(provider.presented().last(), Some(&vec!["bearer".to_owned()]));
     assert!(realm.presented().is_empty(), "Anthropic's own API was asked nothing");

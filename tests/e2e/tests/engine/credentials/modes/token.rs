@@ -89,9 +89,11 @@ fn a_login_home_is_kept_fresh_outside_and_handed_out() {
     let status = realm.status();
     assert_eq!((status.source, status.mode), (Some(CredentialSource::LoginHome), Some(CredentialMode::Token)));
     realm.works("", "with-the-first-token");
-    let fresh = || realm.identity.count("refreshes") == 1 && {
-        let inside = realm.login_in(&sandbox)["accessToken"].as_str().unwrap_or_default().to_owned();
-        realm.identity.state_of(&inside) == "valid"
+    let fresh = || {
+        realm.identity.count("refreshes") == 1 && {
+            let inside = realm.login_in(&sandbox)["accessToken"].as_str().unwrap_or_default().to_owned();
+            realm.identity.state_of(&inside) == "valid"
+        }
     };
     until("it is renewed", || fresh().then_some(()));
     // The first one has ended: from now on only the renewed one works.
