@@ -96,6 +96,8 @@ impl World {
         set("BOXWOOD_RUNTIME_DIR", path.join("run"));
         set("BOXWOOD_CONFIG_DIR", path.join("config"));
         set("BOXWOOD_CACHE_DIR", cache);
+        // The keyring is the machine's, and a person's own may answer there.
+        set("BOXWOOD_KEYRING", "file".into());
         for name in ["BOXWOOD_HELPER", "BOXWOOD_GATEWAY"] {
             if let Some(program) = std::env::var_os(name) {
                 set(name, program.into());

@@ -68,7 +68,8 @@ export function admit(vault, request, found, scope) {
   const different = found.filter(({ value }, index) => found.findIndex((other) => other.value === value) === index);
   const judged = different.map((credential) => judge(vault, credential));
   for (const { kind, state } of judged) {
-    if (state === "unknown") return { refusal: WORDS.unknown[kind] };
+    // Of a key that was taken back, nothing is known any more.
+    if (state === "unknown" || (state !== "valid" && kind === "x-api-key")) return { refusal: WORDS.unknown[kind] };
     if (state !== "valid") return { refusal: WORDS[state] ?? WORDS.revoked };
   }
   const [{ kind, secret }] = judged;

@@ -7,6 +7,7 @@ mod forbidden;
 mod host_files;
 mod hostile_input;
 mod inside;
+mod leaks;
 mod masked;
 mod replaced;
 mod secrets;

@@ -1,0 +1,197 @@
+//! Every place where a secret of a world could be seen.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use boxwood_protocol::sandbox::SandboxInfo;
+
+use crate::docker::{self, docker, try_docker};
+use crate::leaks::{Canary, Hit, Hunt};
+use crate::world::World;
+
+/// How often processes are looked at while a test goes on.
+const PACE: Duration = Duration::from_millis(20);
+/// What the product is asked on its command line.
+const WORDS: [&[&str]; 11] = [
+    &["list"],
+    &["inspect"],
+    &["inspect", "--config"],
+    &["logs"],
+    &["stats"],
+    &["doctor"],
+    &["daemon", "status"],
+    &["credentials", "status"],
+    &["credentials", "status", "--new"],
+    &["egress", "log"],
+    &["egress", "status"],
+];
+
+/// Looks everywhere, at a world whose sandboxes run.
+pub fn look_everywhere(hunt: &mut Hunt, world: &World, sandboxes: &[&SandboxInfo]) {
+    look_at_processes(hunt);
+    look_inside(hunt, sandboxes);
+    look_at_words(hunt, world);
+    look_at_engine(hunt, world);
+    for path in ["state", "run", "config", "home", "project"] {
+        look_at_directory(hunt, path, &world.root().join(path));
+    }
+}
+
+/// Arguments and environment of every process of the machine that may be looked at.
+pub fn look_at_processes(hunt: &mut Hunt) {
+    let own = std::process::id();
+    let numbers = fs::read_dir("/proc").into_iter().flatten().flatten();
+    for pid in numbers.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok()).filter(|pid| *pid != own) {
+        let name = fs::read_to_string(format!("/proc/{pid}/comm")).unwrap_or_default();
+        for (file, what) in [("cmdline", "arguments"), ("environ", "environment")] {
+            // One that has ended meanwhile shows nothing to anybody.
+            let shown = fs::read(format!("/proc/{pid}/{file}")).unwrap_or_default();
+            hunt.look(&format!("{what}:{}", name.trim()), shown);
+        }
+    }
+}
+
+/// What processes inside show each other.
+fn look_inside(hunt: &mut Hunt, sandboxes: &[&SandboxInfo]) {
+    let script = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; env; mount; true";
+    for sandbox in sandboxes {
+        hunt.look("inside:", docker(["exec", &sandbox.container, "sh", "-c", script]));
+    }
+}
+
+/// What the command line says, to people and to programs.
+fn look_at_words(hunt: &mut Hunt, world: &World) {
+    for words in WORDS {
+        for further in [&["--json"][..], &["-vv"]] {
+            let done = world.boxwood([words, further].concat()).run();
+            hunt.look(&format!("words:{}", words.join(" ")), [done.stdout, done.stderr].concat());
+        }
+    }
+}
+
+/// All that the engine has and says of a world.
+fn look_at_engine(hunt: &mut Hunt, world: &World) {
+    let filter = world.filter().expect("there was a daemon");
+    let containers = world.all_containers();
+    let list = |format: &str| -> Vec<String> {
+        containers.iter().flat_map(|id| lines(&docker(["inspect", "--format", format, id]))).collect()
+    };
+    let images = list("{{.Image}}");
+    let volumes = list("{{range .Mounts}}{{if eq .Type \"volume\"}}{{println .Name}}{{end}}{{end}}");
+    for (kind, objects) in [
+        ("container", containers.clone()),
+        ("image", images.clone()),
+        ("volume", volumes.clone()),
+        ("network", docker::networks(&filter)),
+    ] {
+        for object in objects {
+            hunt.look(&format!("{kind}:what the engine says"), docker([kind, "inspect", &object]));
+        }
+    }
+    for container in &containers {
+        hunt.look("container:processes", try_docker(&["top", container, "-eo", "pid,args"]).unwrap_or_default());
+        hunt.look("log:container", both(&["logs", container]));
+        hunt.look_archive("files", &both(&["export", container]));
+        // What the engine itself keeps of it.
+        look_at_directory(hunt, "engine", &Path::new("/var/lib/docker/containers").join(container));
+    }
+    let ours = |image: &&String| docker(["inspect", "--format", "{{.RepoTags}}", image]).contains("boxwood-project:");
+    for image in &images {
+        hunt.look("image:history", docker(["history", "--no-trunc", image]));
+    }
+    for image in images.iter().filter(ours) {
+        hunt.look_archive("layers", &both(&["save", image]));
+    }
+    for volume in volumes.iter().collect::<std::collections::BTreeSet<_>>() {
+        let mount = format!("{volume}:/volume:ro");
+        let args =
+            ["run", "--rm", "--network", "none", "--volume", &mount, crate::internet::PLAIN, "tar", "c", "/volume"];
+        hunt.look_archive("contents", &both(&args));
+    }
+}
+
+/// Names and contents of everything below a directory.
+pub fn look_at_directory(hunt: &mut Hunt, kind: &str, directory: &Path) {
+    for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let place = format!("{kind}:{}", path.display());
+        hunt.look(&place, path.as_os_str().as_encoded_bytes());
+        match entry.file_type() {
+            Ok(file) if file.is_dir() => look_at_directory(hunt, kind, &path),
+            Ok(file) if file.is_file() => hunt.look(&place, fs::read(&path).unwrap_or_default()),
+            Ok(file) if file.is_symlink() => {
+                hunt.look(&place, fs::read_link(&path).unwrap_or_default().as_os_str().as_encoded_bytes());
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Both streams of the engine's client, as bytes.
+fn both(args: &[&str]) -> Vec<u8> {
+    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().expect("there is a docker client");
+    [output.stdout, output.stderr].concat()
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().filter(|line| !line.is_empty()).map(str::to_owned).collect()
+}
+
+/// Looks at processes again and again, for those that end soon, and listens to what the engine tells: every command that is
+/// started in a container is told with its arguments.
+#[derive(Debug)]
+pub struct Watch {
+    is_over: Arc<AtomicBool>,
+    processes: JoinHandle<Vec<Hit>>,
+    engine: Child,
+    events: JoinHandle<Vec<u8>>,
+}
+
+impl Watch {
+    /// Begins.
+    ///
+    /// # Panics
+    /// When the engine cannot be listened to.
+    #[must_use]
+    pub fn begin(canaries: &[Canary]) -> Self {
+        let is_over = Arc::<AtomicBool>::default();
+        let (end, mut hunt) = (Arc::clone(&is_over), Hunt::new(canaries));
+        let processes = std::thread::spawn(move || {
+            while !end.load(Ordering::SeqCst) {
+                look_at_processes(&mut hunt);
+                std::thread::park_timeout(PACE);
+            }
+            hunt.hits()
+        });
+        let mut command = Command::new("docker");
+        let engine = command.arg("events").stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut engine = engine.expect("there is a docker client");
+        let mut told = engine.stdout.take().expect("a pipe");
+        let events = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            // What was read before a fault is all that there is.
+            let _ = told.read_to_end(&mut all);
+            all
+        });
+        Self { is_over, processes, engine, events }
+    }
+
+    /// Ends it, and gives what was seen of processes and what the engine told.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[must_use]
+    pub fn end(mut self) -> (Vec<Hit>, Vec<u8>) {
+        self.is_over.store(true, Ordering::SeqCst);
+        let seen = self.processes.join().expect("it looks");
+        let _ = self.engine.kill();
+        let _ = self.engine.wait();
+        (seen, self.events.join().expect("it listens"))
+    }
+}

@@ -1,0 +1,3 @@
+//! What sandboxes work with: the real claude on the real engine, and an imitation of what it signs in to.
+
+mod modes;
