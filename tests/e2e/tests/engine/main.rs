@@ -11,6 +11,7 @@ mod command_line;
 mod commands;
 mod container;
 mod crashes;
+mod credentials;
 mod disk;
 mod egress;
 mod git;
