@@ -175,6 +175,7 @@ impl Daemon {
             let image = settings.image_content(materials::image::agent_hash);
             let is_other = settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG);
             is_other
+                || lifecycle::login_home::is_other(self, label(labels::SANDBOX), &detail.mounts)
                 || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
         })
     }

@@ -9,7 +9,7 @@ use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use crate::wait::PATIENCE;
 use crate::world::{World, program};
 
-/// A program on a terminal of 40 rows and 120 columns.
+/// A program on a terminal of 40 rows, and 120 columns unless another width is asked for.
 #[derive(Debug)]
 pub struct Terminal {
     script: Child,
@@ -25,10 +25,22 @@ impl Terminal {
     /// When there is no `script`.
     #[must_use]
     pub fn open(world: &World, words: &str) -> Self {
+        Self::sized(world, words, 120)
+    }
+
+    /// The same on one of another width, for example so wide that an address stands on one line.
+    ///
+    /// # Panics
+    /// When there is no `script`.
+    #[must_use]
+    pub fn sized(world: &World, words: &str, columns: u16) -> Self {
         let pid_file = tempfile::Builder::new().prefix("client-").tempfile_in(world.root()).expect("a file");
         let pid_file = pid_file.into_temp_path().keep().expect("a file");
-        let line =
-            format!("stty rows 40 cols 120; echo $$ >'{}'; exec '{}' {words}", pid_file.display(), program().display());
+        let line = format!(
+            "stty rows 40 cols {columns}; echo $$ >'{}'; exec '{}' {words}",
+            pid_file.display(),
+            program().display()
+        );
         let mut script = Command::new("script")
             .args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"])
             .env_clear()

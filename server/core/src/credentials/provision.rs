@@ -219,7 +219,7 @@ fn credentials(
         }
     };
     let is_made_inside = from != Some(Sync) && existing.is_some_and(|file| file.view().state == LoginState::Full);
-    if is_made_inside && matches!(wanted, WantedLogin::Own) {
+    if is_made_inside && from.is_none() && matches!(wanted, WantedLogin::Own) {
         return None;
     }
     if is_made_inside {

@@ -1,5 +1,5 @@
 //! Claude Code's directory in a sandbox's home. What is in it is the agent's, who may put links and pipes where files were:
-//! nothing here follows the one, or waits for the other.
+//! nothing here follows the one, or waits for the other. A login home is laid out alike, and shared by agents.
 
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -7,12 +7,15 @@ use std::path::{Path, PathBuf};
 use crate::error::{self, Result};
 use crate::sys;
 
+mod locked;
 #[cfg(not(unix))]
 #[path = "other.rs"]
 mod system;
 #[cfg(unix)]
 #[path = "unix.rs"]
 mod system;
+
+pub(crate) use locked::Locked;
 
 /// Name of the directory in the home.
 const NAME: &str = ".claude";
@@ -113,6 +116,16 @@ impl ClaudeDirectory {
         system::rename(&self.at, from, to).map_err(|cause| error::file("rename", &self.path(from), &cause))
     }
 
+    /// Moves what has this name to another directory of Claude's on the same disk, in one move and in the place of what has
+    /// the name there. False when there is nothing to move.
+    pub(crate) fn move_to(&self, name: &str, other: &Self) -> Result<bool> {
+        match system::rename_between(&self.at, &other.at, name) {
+            Ok(()) => Ok(true),
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(cause) => Err(error::file("put in place", &other.path(name), &cause)),
+        }
+    }
+
     /// Writes a file whole, unless it already holds exactly this. Mode 0600.
     pub(crate) fn write_if_different(&self, name: &str, contents: &str) -> Result<()> {
         if matches!(self.read(name), Ok(Found::Text(existing)) if existing == contents) {
@@ -188,6 +201,21 @@ mod tests {
         assert!(matches!(directory.read("settings.json"), Ok(Found::Nothing)));
         directory.write_if_different("settings.json", "{}").expect("written");
         assert!(pipe.is_file());
+    }
+
+    #[test]
+    fn a_file_moves_whole_and_takes_the_place_of_a_link() {
+        let (root, home, host) = home();
+        let from = ClaudeDirectory::open(&home).expect("opened");
+        std::fs::create_dir(root.path().join("other")).expect("made");
+        let to = ClaudeDirectory::open(&root.path().join("other")).expect("opened");
+        assert!(!from.move_to("x", &to).expect("nothing to move"));
+        from.write_if_different("x", "text").expect("written");
+        std::os::unix::fs::symlink(host.join("id_ed25519"), to.path("x")).expect("linked");
+        assert!(from.move_to("x", &to).expect("moved"));
+        assert!(matches!(to.read("x"), Ok(Found::Text(text)) if text == "text"));
+        assert!(matches!(from.read("x"), Ok(Found::Nothing)));
+        assert_eq!(std::fs::read_to_string(host.join("id_ed25519")).expect("read"), "a key of the host");
     }
 
     #[test]

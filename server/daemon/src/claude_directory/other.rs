@@ -36,6 +36,10 @@ pub(super) fn rename(directory: &Directory, from: &str, to: &str) -> io::Result<
     fs::rename(directory.join(from), directory.join(to))
 }
 
+pub(super) fn rename_between(from: &Directory, to: &Directory, name: &str) -> io::Result<()> {
+    fs::rename(from.join(name), to.join(name))
+}
+
 pub(super) fn is_oddity(directory: &Directory, name: &str) -> io::Result<bool> {
     match fs::symlink_metadata(directory.join(name)) {
         Ok(metadata) => Ok(!metadata.is_file() && !metadata.is_dir()),

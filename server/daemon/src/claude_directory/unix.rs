@@ -61,6 +61,11 @@ pub(super) fn rename(directory: &Directory, from: &str, to: &str) -> io::Result<
     Ok(rustix::fs::renameat(directory, from, directory, to)?)
 }
 
+/// Moves what has a name to another directory, in the place of what has it there.
+pub(super) fn rename_between(from: &Directory, to: &Directory, name: &str) -> io::Result<()> {
+    Ok(rustix::fs::renameat(from, name, to, name)?)
+}
+
 /// Whether something has this name that is neither file nor directory.
 pub(super) fn is_oddity(directory: &Directory, name: &str) -> io::Result<bool> {
     match rustix::fs::statat(directory, name, AtFlags::SYMLINK_NOFOLLOW) {

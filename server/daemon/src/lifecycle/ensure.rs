@@ -6,6 +6,7 @@ use boxwood_core::identity::Identity;
 use boxwood_core::plan::{self, Step};
 use boxwood_engine::{Engine, EngineInfo};
 use boxwood_protocol::config::{Network, SandboxConfig};
+use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{EnsureAction, EnsureParams, EnsureResult, RemoveParams, SandboxRef};
 use boxwood_protocol::sandbox::{SandboxInfo, SandboxState};
@@ -15,11 +16,13 @@ use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::journal::Journal;
 use crate::lifecycle::steps::Work;
-use crate::lifecycle::{carry_out, gateway, overlay, spec};
+use crate::lifecycle::{carry_out, gateway, login_home, overlay, spec};
 use crate::operations::{Handle, Subject};
 use crate::registry::Known;
 use crate::settings::{self, Settings};
 use crate::{project, repair};
+
+const RESTART: &str = "restart";
 
 /// Starts an operation on one sandbox. A second request of the same kind joins the first; one of another kind waits for its turn.
 pub(crate) fn on_sandbox<T, F, W>(
@@ -82,7 +85,7 @@ pub(crate) fn stop(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<Operatio
 
 /// Stops and starts a sandbox.
 pub(crate) fn restart(daemon: &Arc<Daemon>, target: &SandboxRef) -> Result<OperationStarted> {
-    on_existing(daemon, "restart", target, plan::restart)
+    on_existing(daemon, RESTART, target, plan::restart)
 }
 
 /// Removes a sandbox.
@@ -116,6 +119,10 @@ fn on_existing(
     let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
     Ok(on_sandbox(daemon, kind, &identity, true, move |handle| async move {
         let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
+        if kind == RESTART && login_home::is_outdated(&daemon_, &known, None).await {
+            let made = Box::pin(make(&daemon_, handle, identity_, Some(&known), EnsureParams::default())).await?;
+            return Ok(made.sandbox);
+        }
         let mut work = existing(&daemon_, handle, identity_, &known).await?;
         again(&mut work);
         carry_out(&mut work, steps(gateway::is_used(&known.detail.labels))).await?;
@@ -198,6 +205,10 @@ async fn start_again(
     known: &Known,
     params: EnsureParams,
 ) -> Result<EnsureResult> {
+    // What its credential needs to be mounted, or not to be, cannot be changed in a container that is there.
+    if login_home::is_outdated(daemon, known, params.environment.as_ref()).await {
+        return Box::pin(make(daemon, handle, identity, Some(known), params)).await;
+    }
     let mut work = existing(daemon, handle, identity, known).await?;
     work.environment = params.environment;
     again(&mut work);
@@ -235,6 +246,25 @@ async fn make(
     let sandbox = look(&work).await?;
     let action = if before.is_some() { EnsureAction::Recreated } else { EnsureAction::Created };
     Ok(EnsureResult { sandbox, action, warnings: work.warnings })
+}
+
+/// Makes a container anew, with what it was made with, and leaves it as it was: running or not.
+pub(crate) async fn make_again(
+    daemon: &Arc<Daemon>,
+    handle: Handle,
+    known: &Known,
+    environment: Option<ClientEnvironment>,
+) -> Result<Vec<String>> {
+    let identity = identity_of(known);
+    let params = EnsureParams { environment, ..EnsureParams::default() };
+    let made = Box::pin(make(daemon, handle.clone(), identity.clone(), Some(known), params)).await?;
+    if known.info.state != SandboxState::Running {
+        let known = daemon.registry.get(&identity.id).ok_or_else(|| gone(&identity.id))?;
+        let mut work = existing(daemon, handle, identity, &known).await?;
+        carry_out(&mut work, plan::stop(gateway::is_used(&known.detail.labels))).await?;
+        look(&work).await?;
+    }
+    Ok(made.warnings)
 }
 
 /// Steps that make a container, in the place of the one that is there.

@@ -1,11 +1,13 @@
 //! From a request to a list of steps, and through it.
 
+mod aside;
 pub(crate) mod attach;
 pub(crate) mod ensure;
 pub(crate) mod gateway;
 #[cfg(test)]
 mod gateway_tests;
 pub(crate) mod guard;
+pub(crate) mod login_home;
 mod mask;
 mod network;
 #[cfg(test)]

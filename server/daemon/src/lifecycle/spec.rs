@@ -1,6 +1,7 @@
 //! The container that a sandbox's settings ask for.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use boxwood_core::identity::Identity;
 use boxwood_core::protect::Overlay;
@@ -10,7 +11,7 @@ use boxwood_protocol::config::{Lifetime, Network, WorkspacePath};
 
 use crate::git::prepare::Inside;
 use crate::lifecycle::place::Place;
-use crate::lifecycle::{guard, overlay};
+use crate::lifecycle::{guard, login_home, overlay};
 use crate::sys::User;
 
 /// Where the runtime volume is mounted.
@@ -40,6 +41,8 @@ pub(crate) struct Parts<'a> {
     pub(crate) claude_version: &'a str,
     /// The sandbox's home on the host.
     pub(crate) home: &'a str,
+    /// Its login home on the host, when it holds a login of its own.
+    pub(crate) login: Option<&'a Path>,
     pub(crate) overlays: &'a [Overlay],
     /// The host's certificate authorities on the host.
     pub(crate) certificates: Option<&'a str>,
@@ -138,6 +141,9 @@ fn environment(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, String> {
     };
     set("HOME", HOME);
     set("CLAUDE_CONFIG_DIR", CLAUDE_CONFIG);
+    if parts.login.is_some() {
+        set(login_home::VARIABLE, login_home::STORAGE);
+    }
     set("DISABLE_AUTOUPDATER", "1");
     set("BOXWOOD_SANDBOX", &parts.identity.id);
     set("BOXWOOD_WORKSPACE", workspace);
@@ -216,6 +222,7 @@ fn mounts(parts: &Parts<'_>, workspace: &str) -> Vec<Mount> {
         bind(parts.home.to_owned(), HOME.to_owned(), false),
         bind(parts.identity.project.clone(), workspace.to_owned(), false),
     ];
+    mounts.extend(parts.login.into_iter().flat_map(login_home::mounts));
     mounts.extend(parts.certificates.map(|source| bind(source.to_owned(), CERTIFICATES.to_owned(), true)));
     mounts.extend(parts.gateway.map(|inner| bind(inner.resolv_conf.to_owned(), RESOLV_CONF.to_owned(), true)));
     mounts.extend(parts.passwd.map(|source| bind(source.to_owned(), "/etc/passwd".to_owned(), true)));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxwood_core::plan::Step;
 use boxwood_core::protect::Overlay;
 use boxwood_core::{identity::Identity, labels};
-use boxwood_engine::{ContainerState, ContainerSummary, Engine, EngineError, EngineInfo};
+use boxwood_engine::{ContainerSummary, Engine, EngineError, EngineInfo};
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::{ErrorCode, RpcError};
@@ -18,7 +18,7 @@ use crate::files;
 use crate::git::prepare as git;
 use crate::journal::Journal;
 use crate::lifecycle::place::Place;
-use crate::lifecycle::{overlay, spec, verify};
+use crate::lifecycle::{login_home, overlay, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
 use crate::provisioning::copies;
@@ -78,6 +78,7 @@ impl Work {
             Step::Purge => {
                 copies::write_back(&self.daemon, &self.identity.id).await?;
                 self.daemon.environments.forget(&self.identity.id);
+                login_home::purge(&self.daemon, &self.identity.id)?;
                 files::remove_directory(&self.daemon.paths.sandbox(&self.identity.id))
             }
         }
@@ -131,6 +132,9 @@ impl Work {
     }
 
     async fn seed(&mut self) -> Result<()> {
+        if self.journal.before.is_none() {
+            self.adopt_login().await;
+        }
         let has_gateway = self.will_have_gateway();
         let subject = Subject {
             daemon: &self.daemon,
@@ -201,43 +205,6 @@ impl Work {
         overlay::clear(&self.identity.project, &record.placeholders)
     }
 
-    async fn set_aside(&mut self) -> Result<()> {
-        let Some(before) = self.journal.before.clone() else { return Ok(()) };
-        let what = "set the old container aside";
-        self.engine.stop_container(&before, GRACE_SECONDS).await.map_err(|cause| error::engine(what, &cause))?;
-        let detail = self.engine.inspect_container(&before).await.map_err(|cause| error::engine(what, &cause))?;
-        if detail.name != self.journal.aside() {
-            self.engine
-                .rename_container(&before, &self.journal.aside())
-                .await
-                .map_err(|cause| error::engine(what, &cause))?;
-        }
-        Ok(())
-    }
-
-    async fn put_back(&self) -> Result<()> {
-        let Some(before) = &self.journal.before else { return Ok(()) };
-        let what = "put the old container back";
-        let detail = match self.engine.inspect_container(before).await {
-            Ok(detail) => detail,
-            Err(cause) if cause.is_not_found() => return Ok(()),
-            Err(cause) => return Err(error::engine(what, &cause)),
-        };
-        if detail.name != self.journal.container {
-            self.engine
-                .rename_container(before, &self.journal.container)
-                .await
-                .map_err(|cause| error::engine(what, &cause))?;
-        }
-        if self.journal.was_running && detail.state != ContainerState::Running {
-            if !self.has_network() {
-                self.unstop_gateway().await?;
-            }
-            self.engine.start_container(before).await.map_err(|cause| error::engine(what, &cause))?;
-        }
-        Ok(())
-    }
-
     async fn create(&mut self) -> Result<()> {
         if let Some(id) = self.made().await? {
             self.container = Some(id);
@@ -250,6 +217,7 @@ impl Work {
         let inner = self.inner()?;
         let certificates = self.certificates()?;
         let passwd = interior::write_passwd(&self.daemon.paths.sandbox(&self.identity.id), interior, self.daemon.user)?;
+        let login = login_home::for_container(&self.daemon, &self.identity.id)?;
         let hash = settings.hash(&settings.image_content(materials::image::agent_hash), &runtime.claude_version);
         let spec = spec::container(&spec::Parts {
             identity: &self.identity,
@@ -261,6 +229,7 @@ impl Work {
             runtime_volume: &runtime.volume,
             claude_version: &runtime.claude_version,
             home: &home.to_string_lossy(),
+            login: login.as_deref(),
             overlays: &self.overlays,
             certificates: certificates.as_deref(),
             gateway: inner.as_ref().map(|(network, place, resolv_conf)| spec::Inner {
@@ -391,16 +360,6 @@ impl Work {
             Err(cause) if !cause.is_not_found() => Err(error::engine("start the container again", &cause)),
             _ => Ok(()),
         }
-    }
-
-    async fn drop_old(&mut self) -> Result<()> {
-        let Some(before) = self.journal.before.clone() else { return Ok(()) };
-        self.engine
-            .remove_container(&before)
-            .await
-            .map_err(|cause| error::engine("remove the old container", &cause))?;
-        self.daemon.registry.remove(&before);
-        Ok(())
     }
 
     async fn remove(&mut self) -> Result<()> {

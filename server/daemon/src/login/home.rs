@@ -1,12 +1,16 @@
 //! Login homes: directories in which the real `claude` has signed in, one for each name.
 //!
-//! A sign-in happens in a directory of its own, which takes the place of the one before in one move when the login in it is
-//! whole. Whatever interrupts it leaves the login before as it was.
+//! A sign-in happens in a directory of its own. When the login in it is whole, that directory is moved to where it counts,
+//! and from there its files move into the login home one by one, under Claude Code's own locks and into the directory that is
+//! there: sandboxes have it mounted. What interrupts it before leaves the login before, what interrupts it afterwards is
+//! finished by the next start, and no file is ever put in place twice: meanwhile a sandbox may have renewed what is in it.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use boxwood_core::credentials::file::MAX_BYTES;
 use boxwood_core::credentials::host::HostAccount;
 use boxwood_core::credentials::view::{AccountId, LoginState, Sameness};
 use boxwood_core::credentials::{CredentialFile, Secret, View};
@@ -14,17 +18,15 @@ use boxwood_core::paths::Paths;
 use boxwood_protocol::{ErrorCode, RpcError};
 use zeroize::Zeroizing;
 
+use crate::claude_directory::{ClaudeDirectory, Found, Locked};
 use crate::error::{self, Result};
 use crate::files;
+use crate::lifecycle::login_home::{CONFIG, LOGIN, READY, keep_replaced};
 
-const LOGIN: &str = ".credentials.json";
-const CONFIG: &str = ".claude.json";
 /// Directories of sign-ins that run, with the operation's id behind it.
 const NEW: &str = ".new-";
-/// What a sign-in took the place of, with its name behind it, where that cannot be done in one move.
-const BEFORE: &str = ".before-";
-/// Largest file of Claude's that is read, bytes.
-const LARGEST: u64 = 16 << 20;
+/// How long a lock is waited for that the daemon before may have held when it ended.
+const UNTIL_STALE: Duration = Duration::from_secs(75);
 
 /// The directory with all of them.
 pub(super) fn root(paths: &Paths) -> PathBuf {
@@ -45,26 +47,18 @@ pub(super) struct Held {
 }
 
 impl Held {
-    /// Reads what is in a directory. What is not there is empty.
-    pub(super) fn read(directory: &Path) -> Result<Self> {
-        let text = |name: &str| {
-            let path = directory.join(name);
-            // Whoever wrote it may have put anything there.
-            match files::read_project_file(&path, LARGEST).map(Zeroizing::new) {
-                Ok(bytes) => Ok(bytes),
-                Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(Zeroizing::default()),
-                Err(cause) => Err(error::file("read", &path, &cause)),
-            }
-        };
-        let (login, config) = (text(LOGIN)?, text(CONFIG)?);
-        let file = match login.is_empty() {
-            true => CredentialFile::default(),
-            false => CredentialFile::parse(&login).map_err(|cause| {
-                let path = directory.join(LOGIN);
-                RpcError::new(ErrorCode::StateFailed, format!("failed to read {}", path.display())).caused_by(cause)
-            })?,
-        };
-        let config = Zeroizing::new(String::from_utf8_lossy(&config).into_owned());
+    /// Reads what is in a login home. What is not there is empty.
+    pub(super) fn read(home: &Path) -> Result<Self> {
+        if !home.is_dir() {
+            return Ok(Self { file: CredentialFile::default(), account: HostAccount::default(), key: None });
+        }
+        // Whoever has it mounted may have put anything there.
+        let directory = ClaudeDirectory::open(home)?;
+        let file = read_login(&directory)?.unwrap_or_default();
+        let config = Zeroizing::new(match directory.read(CONFIG)? {
+            Found::Text(text) => text,
+            Found::Nothing | Found::TooLarge => String::new(),
+        });
         Ok(Self { file, account: HostAccount::read(&config), key: key(&config) })
     }
 
@@ -109,6 +103,16 @@ fn key(config: &str) -> Option<Secret> {
     config.key.filter(|key| !key.reveal().is_empty())
 }
 
+/// The credential file in a directory.
+fn read_login(directory: &ClaudeDirectory) -> Result<Option<CredentialFile>> {
+    let bytes = directory.head(LOGIN, MAX_BYTES as u64 + 1)?.map(Zeroizing::new);
+    let parsed = bytes.filter(|bytes| !bytes.is_empty()).map(|bytes| CredentialFile::parse(&bytes)).transpose();
+    parsed.map_err(|cause| {
+        let path = directory.path(LOGIN);
+        RpcError::new(ErrorCode::StateFailed, format!("failed to read {}", path.display())).caused_by(cause)
+    })
+}
+
 /// A directory for a sign-in that runs. It goes when this does.
 pub(super) struct Fresh {
     directory: PathBuf,
@@ -126,37 +130,35 @@ impl Fresh {
 
     /// What Claude has for its configuration.
     pub(super) fn claude(&self) -> PathBuf {
-        self.directory.join("claude")
+        self.directory.join(".claude")
     }
 
-    /// Where what else the container is given can be.
+    /// The directory as a login home; what else the container is given can be there, too.
     pub(super) fn directory(&self) -> &Path {
         &self.directory
     }
 
     /// Puts the login that was made here in the place of the one that is kept under `name`. What else is in that one's
     /// credential file, logins of other servers for example, stays.
-    pub(super) fn put(&self, paths: &Paths, name: &str, made: &Held) -> Result<()> {
-        let (new, kept) = (self.claude(), path(paths, name));
-        let mut whole = Held::read(&kept).map(|before| before.file).unwrap_or_default();
-        whole.set_login(Some(&made.file));
-        files::write(&new.join(LOGIN), whole.render().reveal().as_bytes())?;
-        files::private_directory(&new)?;
-        let failed = |cause: io::Error| error::file("put the new login to", &kept, &cause);
-        if !kept.exists() {
-            return fs::rename(&new, &kept).map_err(failed);
-        }
-        if exchange(&new, &kept) {
-            return Ok(());
-        }
-        let before = root(paths).join(format!("{BEFORE}{name}"));
-        files::remove_directory(&before)?;
-        fs::rename(&kept, &before).map_err(failed)?;
-        if let Err(cause) = fs::rename(&new, &kept) {
-            fs::rename(&before, &kept).map_err(failed)?;
-            return Err(failed(cause));
-        }
-        files::remove_directory(&before)
+    pub(super) async fn put(&self, paths: &Paths, name: &str) -> Result<()> {
+        let home = Locked::open(&path(paths, name)).await?;
+        self.put_into(paths, name, home.directory(), &mut || home.check())
+    }
+
+    fn put_into(
+        &self,
+        paths: &Paths,
+        name: &str,
+        home: &ClaudeDirectory,
+        go_on: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
+        let ready = ready(paths, name);
+        go_on()?;
+        // What an earlier one did not finish is not finished any more.
+        files::remove_directory(&ready)?;
+        go_on()?;
+        fs::rename(&self.directory, &ready).map_err(|cause| error::file("put the new login to", &ready, &cause))?;
+        finish(paths, name, home, go_on)
     }
 }
 
@@ -168,38 +170,61 @@ impl Drop for Fresh {
     }
 }
 
-/// Has two directories change their places in one move, where the system and the file system can.
-#[cfg(any(target_os = "linux", target_vendor = "apple"))]
-fn exchange(one: &Path, other: &Path) -> bool {
-    use rustix::fs::{CWD, RenameFlags, renameat_with};
-    renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE).is_ok()
+/// Where a login is from the moment on in which it counts.
+fn ready(paths: &Paths, name: &str) -> PathBuf {
+    root(paths).join(format!("{READY}{name}"))
 }
 
-#[cfg(not(any(target_os = "linux", target_vendor = "apple")))]
-fn exchange(_one: &Path, _other: &Path) -> bool {
-    false
+/// Moves what is ready into the login home.
+fn finish(paths: &Paths, name: &str, home: &ClaudeDirectory, go_on: &mut dyn FnMut() -> Result<()>) -> Result<()> {
+    let ready = ready(paths, name);
+    let from = ClaudeDirectory::open(&ready)?;
+    if let Some(new) = read_login(&from)? {
+        go_on()?;
+        keep_replaced(&root(paths), name, home)?;
+        let mut whole = read_login(home).ok().flatten().unwrap_or_default();
+        whole.set_login(Some(&new));
+        go_on()?;
+        from.write_if_different(LOGIN, whole.render().reveal())?;
+        go_on()?;
+        from.move_to(LOGIN, home)?;
+    }
+    go_on()?;
+    from.move_to(CONFIG, home)?;
+    go_on()?;
+    files::remove_directory(&ready)
 }
 
-/// Puts right what an interrupted sign-in left: the login before is the one that counts unless the new one is in its place.
-pub(super) fn repair(paths: &Paths, is_running: impl Fn(&str) -> bool) -> Result<()> {
+/// Takes away what an interrupted sign-in left, and gives the names of the login homes where one is to be finished.
+pub(super) fn repair(paths: &Paths, is_running: impl Fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut unfinished = Vec::new();
     for entry in fs::read_dir(root(paths)).into_iter().flatten().flatten() {
         let name = entry.file_name().to_string_lossy().into_owned();
         // What was being removed has another ending.
+        let is_removed = name.ends_with(".removed");
         let bare = name.strip_suffix(".removed").unwrap_or(&name);
         if let Some(trace) = bare.strip_prefix(NEW) {
             if !is_running(trace) {
                 remove(&entry.path())?;
             }
-        } else if let Some(home) = bare.strip_prefix(BEFORE) {
-            let kept = path(paths, home);
-            if kept.exists() || bare != name {
-                remove(&entry.path())?;
-            } else {
-                fs::rename(entry.path(), &kept).map_err(|cause| error::file("put back", &kept, &cause))?;
+        } else if let Some(home) = bare.strip_prefix(READY) {
+            match is_removed {
+                true => remove(&entry.path())?,
+                false => unfinished.push(home.to_owned()),
             }
         }
     }
-    Ok(())
+    Ok(unfinished)
+}
+
+/// Finishes a sign-in that was interrupted when its login counted already.
+pub(super) async fn resume(paths: &Paths, name: &str) -> Result<()> {
+    let home = Locked::open_within(&path(paths, name), UNTIL_STALE).await?;
+    // A later one may have taken its place while this waited.
+    match ready(paths, name).is_dir() {
+        true => finish(paths, name, home.directory(), &mut || home.check()),
+        false => Ok(()),
+    }
 }
 
 fn remove(path: &Path) -> Result<()> {
@@ -215,97 +240,4 @@ pub(super) fn id_of(view: &View) -> Option<String> {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    pub(in crate::login) const ADA: &str = "11111111-1111-4111-8111-111111111111";
-    pub(in crate::login) const BOB: &str = "22222222-2222-4222-8222-222222222222";
-
-    pub(in crate::login) fn paths(directory: &Path) -> Paths {
-        let root = directory.to_string_lossy().into_owned();
-        Paths::resolve(&|name| (name == "BOXWOOD_STATE_DIR").then(|| root.clone()), 0)
-    }
-
-    /// Writes a login as Claude Code does.
-    pub(in crate::login) fn sign_in(claude: &Path, account: &str, token: &str) {
-        fs::create_dir_all(claude).expect("made");
-        let login = json!({ "claudeAiOauth": { "accessToken": format!("sk-ant-oat01-{token}"),
-            "refreshToken": format!("sk-ant-ort01-{token}"), "expiresAt": 4_000_000_000_000_i64,
-            "scopes": ["user:inference"], "accountUuid": account } });
-        fs::write(claude.join(LOGIN), login.to_string()).expect("written");
-        let config = json!({ "oauthAccount": { "accountUuid": account, "emailAddress": format!("{}@mail.example", &account[..1]) } });
-        fs::write(claude.join(CONFIG), config.to_string()).expect("written");
-    }
-
-    pub(in crate::login) fn names(paths: &Paths) -> Vec<String> {
-        let entries = fs::read_dir(root(paths)).into_iter().flatten().flatten();
-        let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
-        names.sort();
-        names
-    }
-
-    #[test]
-    fn a_login_takes_the_place_of_the_one_before_and_what_else_was_there_stays() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let paths = paths(directory.path());
-        for (round, account) in [(1, ADA), (2, BOB)] {
-            let fresh = Fresh::make(&paths, "trace").expect("made");
-            sign_in(&fresh.claude(), account, &format!("round{round}"));
-            let made = Held::read(&fresh.claude()).expect("read");
-            assert!(made.is_signed_in());
-            fresh.put(&paths, "default", &made).expect("put");
-            drop(fresh);
-            let kept = path(&paths, "default");
-            assert_eq!(names(&paths), ["default"]);
-            assert_eq!(id_of(&Held::read(&kept).expect("read").view()).as_deref(), Some(account));
-            let text = fs::read_to_string(kept.join(LOGIN)).expect("there");
-            assert!(text.contains(&format!("sk-ant-ort01-round{round}")) && !text.contains("round0"), "{text}");
-            if round == 1 {
-                let with_more = text.replacen('{', "{\"mcpOAuth\":{\"a\":1},", 1);
-                fs::write(kept.join(LOGIN), with_more).expect("written");
-            } else {
-                assert!(text.contains("mcpOAuth"), "{text}");
-            }
-        }
-        #[cfg(unix)]
-        {
-            use std::os::unix::fs::PermissionsExt as _;
-            let mode = |path: &Path| fs::metadata(path).expect("there").permissions().mode() & 0o777;
-            let kept = path(&paths, "default");
-            assert_eq!((mode(&kept), mode(&kept.join(LOGIN))), (0o700, 0o600));
-        }
-    }
-
-    #[test]
-    fn what_an_interruption_left_is_put_right() {
-        let directory = tempfile::tempdir().expect("a directory");
-        let paths = paths(directory.path());
-        let at = |name: &str| root(&paths).join(name);
-        sign_in(&at(".new-gone/claude"), ADA, "half");
-        sign_in(&at(".new-running/claude"), ADA, "half");
-        sign_in(&at(".new-old.removed"), ADA, "half");
-        sign_in(&at(".before-first"), ADA, "before");
-        sign_in(&at(".before-second"), ADA, "before");
-        sign_in(&at("second"), ADA, "after");
-        repair(&paths, |trace| trace == "running").expect("repaired");
-        assert_eq!(names(&paths), [".new-running", "first", "second"]);
-        let token = |name: &str| fs::read_to_string(at(name).join(LOGIN)).expect("there");
-        assert!(token("first").contains("before") && token("second").contains("after"));
-    }
-
-    #[test]
-    fn a_key_of_the_console_is_found_and_an_unreadable_login_is_an_error() {
-        let directory = tempfile::tempdir().expect("a directory");
-        fs::write(directory.path().join(LOGIN), "{}").expect("written");
-        fs::write(directory.path().join(CONFIG), r#"{"primaryApiKey":"sk-ant-api03-k"}"#).expect("written");
-        let mut held = Held::read(directory.path()).expect("read");
-        assert!(!held.is_signed_in() && !held.had_account());
-        assert_eq!(held.take_key().expect("a key").reveal(), "sk-ant-api03-k");
-        fs::write(directory.path().join(LOGIN), r#"{"claudeAiOauth":{"accessToken":"sk-ant-oat01-cut"#)
-            .expect("written");
-        let problem = Held::read(directory.path()).err().expect("an error");
-        assert!(!format!("{problem} {problem:?}").contains("sk-ant"), "{problem}");
-    }
-}
+pub(super) mod tests;

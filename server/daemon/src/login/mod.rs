@@ -34,7 +34,6 @@ use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::operations::{Handle, Subject};
-use crate::provisioning::hold::LOGIN;
 use crate::provisioning::requests;
 use crate::sys;
 
@@ -283,7 +282,7 @@ async fn finish(
     let nothing = |what: &str| {
         RpcError::new(ErrorCode::LoginFailed, format!("Claude Code said that it signed in, and left no {what}"))
     };
-    let made = Held::read(&fresh.claude());
+    let made = Held::read(fresh.directory());
     let (kind, value, source) = match wanted.kind {
         LoginKind::Login => {
             let made = made?;
@@ -291,9 +290,9 @@ async fn finish(
                 return Err(nothing("login"));
             }
             replace(daemon, handle, wanted, &made, words).await?;
-            fresh.put(&daemon.paths, &wanted.home, &made)?;
+            fresh.put(&daemon.paths, &wanted.home).await?;
             let mut told = wanted.status(CredentialSource::LoginHome, Some(&made));
-            told.warnings.extend(spread(daemon, wanted, CredentialSource::LoginHome).await);
+            told.warnings.extend(spread(daemon, CredentialSource::LoginHome).await);
             return Ok(told);
         }
         LoginKind::SetupToken => (StoredCredential::SetupToken, token, CredentialSource::StoredLogin),
@@ -302,17 +301,13 @@ async fn finish(
     let keep = wanted.keep.as_ref().ok_or_else(|| error::internal("there is no place to keep a token in"))?;
     keep.keep(kind, value.ok_or_else(|| nothing("token"))?).await?;
     let mut told = wanted.status(source, None);
-    told.warnings.extend(spread(daemon, wanted, source).await);
+    told.warnings.extend(spread(daemon, source).await);
     Ok(told)
 }
 
 /// Gives what a sign-in left to the sandboxes that have theirs from there. What fails there takes nothing of the sign-in back.
-async fn spread(daemon: &Arc<Daemon>, wanted: &Wanted, source: CredentialSource) -> Vec<String> {
+async fn spread(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
     daemon.renewals.wake();
-    if source == CredentialSource::LoginHome && wanted.home != LOGIN {
-        daemon.hub.tell(Event::CredentialsChanged { sandbox_id: wanted.sandbox.clone() });
-        return Vec::new();
-    }
     requests::again_everywhere(daemon, source).await
 }
 
@@ -367,7 +362,18 @@ pub(crate) async fn repair(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>) {
     if let Err(problem) = container::tidy(daemon, engine, is_running).await {
         tracing::warn!(%problem, "a container of a sign-in stays behind");
     }
-    if let Err(problem) = home::repair(&daemon.paths, is_running) {
-        tracing::warn!(%problem, "what a sign-in left stays behind");
+    match home::repair(&daemon.paths, is_running) {
+        Ok(unfinished) => unfinished.into_iter().for_each(|name| resume(daemon, name)),
+        Err(problem) => tracing::warn!(%problem, "what a sign-in left stays behind"),
     }
+}
+
+/// Finishes a sign-in as soon as nobody holds Claude Code's locks any more; what this daemon's predecessor held, it waits for.
+fn resume(daemon: &Arc<Daemon>, name: String) {
+    let daemon = Arc::clone(daemon);
+    tokio::spawn(async move {
+        if let Err(problem) = home::resume(&daemon.paths, &name).await {
+            tracing::warn!(%problem, "a sign-in is finished when the daemon starts anew");
+        }
+    });
 }

@@ -131,12 +131,15 @@ impl World {
         self.daemon.operations.wait(operation_id).await.expect("an end")
     }
 
+    /// What there is, but for the copy of what was replaced.
     fn names(&self) -> Vec<String> {
-        names(&self.daemon.paths)
+        let mut names = names(&self.daemon.paths);
+        names.retain(|name| !name.starts_with(".replaced-"));
+        names
     }
 
     fn token(&self, home: &str) -> String {
-        let path = home::path(&self.daemon.paths, home).join(".credentials.json");
+        let path = home::path(&self.daemon.paths, home).join(".claude/.credentials.json");
         std::fs::read_to_string(path).expect("a login")
     }
 }
@@ -193,7 +196,7 @@ async fn a_code_of_another_sign_in_is_asked_for_again_and_typed_nowhere() {
 #[tokio::test]
 async fn a_code_that_is_refused_leaves_everything_as_it_was() {
     let mut world = World::new(PATIENCE, |_, _| (terminal(LOGIN_WRONG, || ()), 1));
-    leave_login(&home::path(&world.daemon.paths, "default"), ADA, "before");
+    leave_login(&home::path(&world.daemon.paths, "default").join(".claude"), ADA, "before");
     let params = LoginStartParams { replace: true, ..LoginStartParams::default() };
     let id = world.start(params).expect("started");
     world.give_code(&id).await;
@@ -234,7 +237,7 @@ async fn a_second_sign_in_to_the_same_home_is_refused_and_one_to_another_is_not(
 #[tokio::test]
 async fn a_login_that_is_there_is_replaced_only_when_that_was_said() {
     let world = World::signing_in_as(ADA);
-    leave_login(&home::path(&world.daemon.paths, "default"), ADA, "before");
+    leave_login(&home::path(&world.daemon.paths, "default").join(".claude"), ADA, "before");
     let problem = world.start(LoginStartParams::default()).expect_err("refused");
     assert_eq!(problem.code, ErrorCode::LoginExists);
     assert!(problem.message.contains("1@mail.example"), "{problem}");
@@ -248,7 +251,7 @@ async fn a_login_that_is_there_is_replaced_only_when_that_was_said() {
 async fn another_account_takes_the_place_of_the_one_before_only_when_the_person_says_so() {
     for is_accepted in [false, true] {
         let mut world = World::signing_in_as(BOB);
-        leave_login(&home::path(&world.daemon.paths, "default"), ADA, "before");
+        leave_login(&home::path(&world.daemon.paths, "default").join(".claude"), ADA, "before");
         let params = LoginStartParams { replace: true, ..LoginStartParams::default() };
         let id = world.start(params).expect("started");
         world.give_code(&id).await;

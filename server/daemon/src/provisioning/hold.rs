@@ -30,6 +30,7 @@ use crate::credentials::locks::{self, Purpose};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::gateway;
+use crate::lifecycle::login_home;
 use crate::lifecycle::spec::CLAUDE_CONFIG;
 use crate::registry::Known;
 use crate::{files, sys};
@@ -136,7 +137,8 @@ impl Subject<'_> {
             return Ok(Outcome { for_gateway: None, warnings: self.base()? });
         }
         let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
-        let mut gathered = self.daemon.sources.gather(environment.clone(), LOGIN, &clock()).await;
+        let login = login_home::name(self.daemon, self.sandbox);
+        let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
             && gathered.login_of(source).is_some_and(|login| is_nearly_over(&login.view()))
@@ -145,7 +147,7 @@ impl Subject<'_> {
             if let Some(origin) = Origin::of(self.daemon, self.sandbox, source) {
                 self.daemon.renewals.fresh(origin).await;
             }
-            gathered = self.daemon.sources.gather(environment, LOGIN, &clock()).await;
+            gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
         let Decided { choice, material } = decided;
@@ -176,6 +178,19 @@ impl Subject<'_> {
         }
         warnings.extend(choice.warnings.into_iter().chain(gathered.notes).chain(applied.warnings));
         Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
+    }
+
+    /// The mode in which it would hold a credential now. Nothing changes.
+    pub(crate) async fn mode(&self, given: Option<&ClientEnvironment>) -> CredentialMode {
+        let before = self.daemon.records.get(self.sandbox).and_then(|record| record.held);
+        let environment = self.daemon.environments.of(self.sandbox, given);
+        if let (None, Some(held)) = (&environment, before.filter(|held| held.source.is_some_and(is_of_environment))) {
+            return held.mode;
+        }
+        let (environment, _) = self.reached(environment.unwrap_or_default());
+        let login = login_home::name(self.daemon, self.sandbox);
+        let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
+        decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
     }
 
     /// Only what has nothing to do with a credential.
@@ -337,7 +352,8 @@ pub(crate) async fn hand_out(daemon: &Arc<Daemon>, origin: &Origin, sandbox: &st
 pub(crate) async fn injections_again(daemon: &Arc<Daemon>, known: &Known) -> Option<ForGateway> {
     let held = daemon.records.get(&known.info.id)?.held?;
     let subject = Subject::of(daemon, known, None);
-    let mut gathered = daemon.sources.gather(ClientEnvironment::default(), LOGIN, &clock()).await;
+    let login = login_home::name(daemon, &known.info.id);
+    let mut gathered = daemon.sources.gather(ClientEnvironment::default(), &login, &clock()).await;
     let wish = Wish { source: held.source, mode: Some(held.mode), consent: true };
     let Decided { choice, material } = decide(&mut gathered, &wish, subject.has_gateway).await;
     let is_same = choice.outcome.ok() == held.source.map(|source| (source, held.mode));

@@ -27,7 +27,7 @@ const TRACES: &str = "credentials.json";
 /// Where files go that Claude Code could not read, beside the home.
 const BROKEN: &str = "broken";
 /// What replaced logins are called.
-const REPLACED: &str = ".credentials.json.replaced";
+pub(crate) const REPLACED: &str = ".credentials.json.replaced";
 
 /// Where a sandbox's things are.
 #[derive(Debug, Clone)]
@@ -50,6 +50,11 @@ pub(crate) struct Applied {
     pub(crate) injections: Vec<Injection>,
     pub(crate) reach: Vec<Server>,
     pub(crate) warnings: Vec<String>,
+}
+
+/// The mode that a sandbox's files are in, once there was one.
+pub(crate) fn mode_of(own: &Path) -> Option<CredentialMode> {
+    traces(own).mode()
 }
 
 /// Whether both sides have to be made the same once more before the sandbox holds anything but a copy.

@@ -6,9 +6,10 @@ use boxwood_protocol::credentials::CredentialSource;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::hold::LOGIN;
-use crate::credentials::host::{Login, login_home};
+use crate::credentials::host::{self, Login};
 use crate::daemon::Daemon;
 use crate::error::Result;
+use crate::lifecycle::login_home;
 
 /// Where a login is kept.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -23,7 +24,15 @@ impl Origin {
     /// The one that a sandbox has a source's login from; none for sources that have no login.
     pub(crate) fn of(daemon: &Daemon, sandbox: &str, source: CredentialSource) -> Option<Self> {
         match source {
-            CredentialSource::LoginHome => Some(Self::Home(home_of(daemon, sandbox))),
+            CredentialSource::LoginHome => Some(Self::Home(login_home::name(daemon, sandbox))),
+            source => Self::of_new(source),
+        }
+    }
+
+    /// The one that a new sandbox would have.
+    pub(crate) fn of_new(source: CredentialSource) -> Option<Self> {
+        match source {
+            CredentialSource::LoginHome => Some(Self::Home(LOGIN.to_owned())),
             CredentialSource::HostLogin => Some(Self::Host),
             _ => None,
         }
@@ -48,14 +57,9 @@ impl Origin {
     /// The login, as it is now.
     pub(crate) async fn login(&self, daemon: &Daemon) -> Result<Option<Login>> {
         let login = match self {
-            Self::Home(name) => login_home(daemon.sources.logins(), name).await,
+            Self::Home(name) => host::login_home(daemon.sources.logins(), name).await,
             Self::Host => daemon.sources.claude().login().await,
         };
         login.map_err(|trouble| RpcError::new(ErrorCode::CredentialUnusable, trouble.reason))
     }
-}
-
-/// Name of the login home that a sandbox has its login from.
-fn home_of(_daemon: &Daemon, _sandbox: &str) -> String {
-    LOGIN.to_owned()
 }

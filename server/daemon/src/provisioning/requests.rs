@@ -2,7 +2,6 @@
 
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
 
 use boxwood_core::credentials::select::{Finding, Found, Refusal, Wish};
 use boxwood_core::credentials::status::{self, Known as Login};
@@ -24,12 +23,11 @@ use super::origin::Origin;
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
-use crate::credentials::locks::{self, Purpose};
 use crate::credentials::store::Entry;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::lifecycle::ensure::{identity_of, on_sandbox};
-use crate::lifecycle::gateway;
+use crate::lifecycle::ensure::{identity_of, make_again, on_sandbox};
+use crate::lifecycle::{gateway, login_home};
 use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
@@ -37,8 +35,9 @@ use crate::renewal::Note;
 use crate::{files, settings};
 use futures::future::BoxFuture;
 
-/// How long Claude Code's own locks are waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
+/// What a change of the mode is told with when the container had to be another one.
+const MADE_ANEW: &str = "its container was made anew, because what is mounted in it follows the mode; its state and its \
+                         conversations are as they were";
 
 /// Said where nothing on this machine renews the login of this machine.
 const BY_USE: &str = "Claude Code was not found on this machine, so its login is renewed only when you use it here";
@@ -66,7 +65,8 @@ async fn of(
     // What a daemon before this one was given is known to the gateway alone.
     let unknown = held.and_then(|held| held.source).filter(|source| is_of_environment(*source) && remembered.is_none());
     let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
     gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
     let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
@@ -74,7 +74,9 @@ async fn of(
     let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
     // Nothing is run and nobody is asked for the sake of looking.
     let choice = boxwood_core::credentials::select::choose(&gathered.findings, &wish, has_gateway, gathered.is_ci);
-    let own = known.and_then(|known| own_login(daemon, &known.info.id));
+    // One that has a login home has no other login.
+    let own = known.filter(|known| login_home::mounted(&known.detail.mounts).is_none());
+    let own = own.and_then(|known| own_login(daemon, &known.info.id));
     let in_use = choice.outcome.ok();
     let read = match in_use {
         Some((_, CredentialMode::Isolated | CredentialMode::Sync)) | None => {
@@ -87,10 +89,14 @@ async fn of(
     let note = read.and_then(|read| note(daemon, sandbox, in_use.map(|(source, _)| source), own.as_ref(), read));
     let other = in_use.and_then(|(source, _)| gathered.login_of(source));
     let is_by_use = in_use.is_some_and(|(source, _)| daemon.renewals.is_by_use(source));
+    let email = read.and_then(|read| {
+        let inside = || sandbox.and_then(|sandbox| login_home::email_inside(daemon, sandbox, &read.view()));
+        read.account.email.clone().or_else(inside)
+    });
     let known_login = Login {
         sandbox,
         login: read.map(|read| &read.file),
-        email: read.and_then(|read| read.account.email.as_deref()),
+        email: email.as_deref(),
         stored_at_ms: gathered.stored_at_ms,
         renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
         failures: note.as_ref().map_or(0, |note| note.failures),
@@ -106,7 +112,8 @@ async fn of(
     }
     let is_other =
         held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
-    if is_other {
+    let is_mounted_otherwise = |known: &Known| login_home::is_other(daemon, &known.info.id, &known.detail.mounts);
+    if is_other || known.is_some_and(is_mounted_otherwise) {
         told.warnings.push("this takes effect when the sandbox is started again: 'boxwood restart'".to_owned());
     }
     told.warnings.append(&mut gathered.notes);
@@ -125,7 +132,10 @@ fn note(
     let source = source.unwrap_or(CredentialSource::LoginHome);
     let file = match sandbox.filter(|_| is_own) {
         Some(sandbox) => daemon.paths.sandbox(sandbox).join("renewal.json"),
-        None => daemon.renewals.note_of(&Origin::of(daemon, sandbox.unwrap_or_default(), source)?),
+        None => daemon.renewals.note_of(&match sandbox {
+            Some(sandbox) => Origin::of(daemon, sandbox, source)?,
+            None => Origin::of_new(source)?,
+        }),
     };
     Note::of(&file, &read.view(), Some(Path::new(&read.place)), clock().now_ms)
 }
@@ -135,11 +145,11 @@ fn own_login(daemon: &Daemon, sandbox: &str) -> Option<Read> {
     let directory = ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?;
     let most = boxwood_core::credentials::file::MAX_BYTES as u64 + 1;
     let file = CredentialFile::parse(&directory.head(CREDENTIALS, most).ok()??).ok()?;
-    let account = match directory.read(".claude.json") {
-        Ok(crate::claude_directory::Found::Text(text)) => boxwood_core::credentials::host::HostAccount::read(&text),
-        _ => boxwood_core::credentials::host::HostAccount::default(),
-    };
-    Some(Read { file, account, place: directory.path(CREDENTIALS).display().to_string() })
+    Some(Read {
+        file,
+        account: login_home::account_in(&directory),
+        place: directory.path(CREDENTIALS).display().to_string(),
+    })
 }
 
 /// What keeps both sides of a login that is kept the same from being so.
@@ -217,7 +227,7 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
             CredentialSource::StoredLogin => {
                 daemon_.sources.kept().delete(Entry::SetupToken).await.map_err(|failure| store(&failure))?;
             }
-            CredentialSource::LoginHome => forget_login(&daemon_).await?,
+            CredentialSource::LoginHome => login_home::forget_all(&daemon_).await?,
             CredentialSource::HostLogin => {}
             CredentialSource::KeyHelper => {
                 return Err(RpcError::new(ErrorCode::CredentialUnusable, "your apiKeyHelper is not Boxwood's to end")
@@ -235,17 +245,6 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
         told.warnings.splice(0..0, warnings);
         Ok(told)
     })
-}
-
-/// Takes the login out of the login home. What else stands there stays.
-async fn forget_login(daemon: &Daemon) -> Result<()> {
-    let home = daemon.sources.logins().join(LOGIN);
-    if !home.is_dir() {
-        return Ok(());
-    }
-    let storage = home.join(".claude");
-    let _lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    ClaudeDirectory::open(&home)?.remove(CREDENTIALS)
 }
 
 /// Nobody chooses any more what was ended.
@@ -279,6 +278,8 @@ pub(crate) async fn again_everywhere(daemon: &Arc<Daemon>, source: CredentialSou
         let _turn = turn.lock_owned().await;
         if let Err(problem) = again(daemon, &known, None).await {
             warnings.push(format!("{}: {problem}", info.id));
+        } else if info.state == SandboxState::Running && login_home::is_other(daemon, &info.id, &known.detail.mounts) {
+            warnings.push(format!("{}: this takes effect when it is started again: 'boxwood restart'", info.id));
         }
     }
     daemon.hub.tell(Event::CredentialsChanged { sandbox_id: None });
@@ -304,7 +305,7 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     let Some(target) = &params.target else {
         let daemon_ = Arc::clone(daemon);
         return Ok(daemon.operations.start("setCredentialMode", About::default(), move |_| async move {
-            check(&daemon_, &params, true).await?;
+            check(&daemon_, None, &params, true).await?;
             hold::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
             daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: None });
             of(&daemon_, None, params.environment.as_ref()).await
@@ -312,15 +313,28 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     };
     let identity = identity_of(&daemon.resolve(target)?);
     let daemon_ = Arc::clone(daemon);
-    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |_| async move {
-        let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        check(&daemon_, &params, gateway::is_used(&known.detail.labels)).await?;
-        let mut record = daemon_.records.get(&identity.id).unwrap_or_default();
-        record.chosen = Some(Chosen { source: params.source, mode: params.mode });
-        daemon_.records.put(&identity.id, record)?;
+    Ok(on_sandbox(daemon, "setCredentialMode", &identity.clone(), false, move |handle| async move {
+        let target = SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() };
+        let known = daemon_.resolve(&target)?;
+        check(&daemon_, Some(&identity.id), &params, gateway::is_used(&known.detail.labels)).await?;
+        let before = choose(&daemon_, &identity.id, Some(Chosen { source: params.source, mode: params.mode }))?;
         // What it was started with counts, and not what the terminal has in which the person chooses.
         let is_known = daemon_.environments.of(&identity.id, None).is_some();
-        let warnings = again(&daemon_, &known, params.environment.as_ref().filter(|_| !is_known)).await?;
+        let environment = params.environment.as_ref().filter(|_| !is_known);
+        let warnings = if login_home::is_outdated(&daemon_, &known, environment).await {
+            match make_again(&daemon_, handle, &known, environment.cloned()).await {
+                Ok(warnings) => [warnings, vec![MADE_ANEW.to_owned()]].concat(),
+                Err(problem) => {
+                    // The container is the one before, so what it holds has to be as well.
+                    choose(&daemon_, &identity.id, before)?;
+                    again(&daemon_, &known, None).await?;
+                    return Err(problem);
+                }
+            }
+        } else {
+            again(&daemon_, &known, environment).await?
+        };
+        let known = daemon_.resolve(&target)?;
         daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: Some(identity.id) });
         let mut told = of(&daemon_, Some(&known), params.environment.as_ref()).await?;
         told.warnings.extend(warnings);
@@ -328,10 +342,23 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
     }))
 }
 
+/// Remembers what was chosen for a sandbox, and gives what was chosen before.
+fn choose(daemon: &Daemon, sandbox: &str, chosen: Option<Chosen>) -> Result<Option<Chosen>> {
+    let mut record = daemon.records.get(sandbox).unwrap_or_default();
+    let before = std::mem::replace(&mut record.chosen, chosen);
+    daemon.records.put(sandbox, record).map(|()| before)
+}
+
 /// Refuses what cannot be had, or what the person has not read about, before anything changes.
-async fn check(daemon: &Daemon, params: &CredentialsSetModeParams, has_gateway: bool) -> Result<()> {
+async fn check(
+    daemon: &Daemon,
+    sandbox: Option<&str>,
+    params: &CredentialsSetModeParams,
+    has_gateway: bool,
+) -> Result<()> {
     let environment = params.environment.clone().unwrap_or_default();
-    let mut gathered = daemon.sources.gather(environment, LOGIN, &clock()).await;
+    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
+    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
     let wish = Wish { source: params.source, mode: params.mode, consent: params.consent };
     let Decided { choice, .. } = decide(&mut gathered, &wish, has_gateway).await;
     match choice.outcome {
@@ -367,8 +394,4 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
 
 fn store(failure: &crate::credentials::store::Failure) -> RpcError {
     RpcError::new(ErrorCode::CredentialStore, failure.to_string())
-}
-
-fn held(cause: &locks::LockError) -> RpcError {
-    RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }

@@ -12,6 +12,7 @@ mod commands;
 mod container;
 mod crashes;
 mod credentials;
+mod credentials_isolated;
 mod disk;
 mod egress;
 mod git;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::*;
 use crate::credentials::environment::{Bedrock, Endpoint, KeyForm, Server, Vertex};
-use crate::credentials::testing::{ACCOUNT, NOW, login};
+use crate::credentials::testing::{ACCOUNT, NOW, OTHER_ACCOUNT, login};
 
 const PLACE: Place<'_> = Place { configuration: "/home/boxwood/.claude", workspace: "/p" };
 
@@ -203,6 +203,27 @@ fn a_login_made_inside_is_parked_and_a_copied_one_is_written_back_first() {
             assert_eq!(provision.is_last_sync_due, is_last_sync_due, "{} to {}", from.name, to.name);
         }
     }
+}
+
+#[test]
+fn what_an_agent_puts_there_in_another_mode_is_not_its_own_login() {
+    let all = holdings();
+    let isolated = all.iter().find(|holding| holding.mode == CredentialMode::Isolated).expect("a holding");
+    for from in all.iter().filter(|holding| holding.mode != CredentialMode::Isolated) {
+        let (mut files, mut traces) = (Files::new(), Traces::default());
+        hold(&mut files, &mut traces, from);
+        let planted = login(5, Some(OTHER_ACCOUNT), NOW).render().reveal().to_owned();
+        files.insert(OwnFile::Credentials, planted);
+        let provision = provided(&files, &traces, isolated);
+        carry_out(&mut files, &provision.changes);
+        assert!(!text_of(&files).contains("refresh-5"), "{}", from.name);
+        assert_eq!(provision.parked.is_some(), from.mode != CredentialMode::Sync, "{}", from.name);
+    }
+    // Of a sandbox that was there before, it is.
+    let mut files = Files::from([(OwnFile::Credentials, login(5, None, NOW).render().reveal().to_owned())]);
+    let provision = provided(&files, &Traces::default(), isolated);
+    carry_out(&mut files, &provision.changes);
+    assert!(text_of(&files).contains("refresh-5") && provision.parked.is_none());
 }
 
 #[test]

@@ -58,7 +58,7 @@ impl World {
         project.canonicalize().expect("there").to_string_lossy().into_owned()
     }
 
-    pub(super) fn identity(&self) -> Identity {
+    pub(crate) fn identity(&self) -> Identity {
         ensure::identify(&self.daemon, &self.project(), None).expect("a sandbox")
     }
 

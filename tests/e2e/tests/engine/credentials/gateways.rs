@@ -5,6 +5,7 @@ use boxwood_e2e::cli::Cli;
 use boxwood_e2e::{World, docker, until};
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource, CredentialsStatus};
 use boxwood_protocol::params::EnsureResult;
+use serde_json::json;
 
 /// A call from a terminal that knows of no key.
 fn bare(world: &World, words: &[&str]) -> Cli {
@@ -40,7 +41,12 @@ fn a_gateway_that_lost_a_stored_key_gets_it_again_from_the_next_daemon() {
     let mut world = World::new();
     world.set("BOXWOOD_KEYRING", "file");
     let api = Api::serve(&mut world);
-    let _ = bare(&world, &["credentials", "set", "api-key", "--base-url", &api.url]).input(KEY).run().ok();
+    let port = api.url.rsplit(':').next().expect("a port");
+    world.configure(&json!({ "network": "gateway", "egress": {
+        "hosts": { "api.test": docker::gateway() }, "rules": [{ "host": "api.test", "action": "allow", "private": true }],
+    } }));
+    let url = format!("http://api.test:{port}");
+    let _ = bare(&world, &["credentials", "set", "api-key", "--base-url", &url]).input(KEY).run().ok();
     let started: EnsureResult = bare(&world, &["start", "--json"]).run().json();
     world.forget_image(&started.sandbox.image);
     works(&world);

@@ -17,17 +17,17 @@ use boxwood_protocol::{ErrorCode, SUBSCRIBE_METHOD};
 use serde_json::json;
 
 /// A world whose daemon runs and whose sign-ins reach the imitation.
-struct Signing {
-    world: World,
-    identity: Identity,
+pub(crate) struct Signing {
+    pub(crate) world: World,
+    pub(crate) identity: Identity,
 }
 
 impl Signing {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::with(|_| ())
     }
 
-    fn with(arrange: impl FnOnce(&mut World)) -> Self {
+    pub(crate) fn with(arrange: impl FnOnce(&mut World)) -> Self {
         let mut world = World::new();
         let identity = Identity::serve(&mut world);
         arrange(&mut world);
@@ -77,7 +77,8 @@ impl Signing {
     }
 
     fn kept(&self) -> String {
-        fs::read_to_string(self.world.state().join("logins/default/.credentials.json")).expect("a login is kept")
+        fs::read_to_string(self.world.state().join("logins/default/.claude/.credentials.json"))
+            .expect("a login is kept")
     }
 
     fn containers(&self) -> Vec<String> {
@@ -85,7 +86,7 @@ impl Signing {
     }
 
     /// Signs in from the beginning to the end.
-    fn sign_in(&self) {
+    pub(crate) fn sign_in(&self) {
         let id = self.start();
         let url = self.asked(&id);
         self.give(&id, &self.identity.sign_in(&url));
