@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import path from "node:path";
 import { after, before, describe } from "node:test";
 import { Bed } from "./lib/bed.mjs";
-import { LOOK, takePicture } from "./lib/pictures.mjs";
+import { LOOK } from "./lib/pictures.mjs";
 import { story } from "./lib/suite.mjs";
 import { LONG } from "./lib/wait.mjs";
 
@@ -50,7 +50,7 @@ describe("git credentials", { timeout: 3 * LONG }, () => {
   step("git asks, and the notification stands while the question waits, in a window that is opened later too", async () => {
     await window.typeLine(FILL);
     await window.notification(ASKS);
-    await takePicture(window, "git-credential");
+    await window.screenshot("git-credential");
     const later = await bed.open({ folder: project });
     await later.notification(ASKS);
     await window.clickNotification(ASKS, /^Allow$/);
