@@ -18,9 +18,25 @@ export function escapeMarkdown(text: string): string {
   return text.replace(/[\\`*_{}[\]()#+\-.!|<>~$&:]/g, "\\$&").replace(/\s+/g, " ");
 }
 
-/** A sentence from a fragment: capital at the start, full stop at the end. */
+/** Titles of the commands that stand here for those of the terminal, which the server names. */
+const commandTitles: readonly (readonly [RegExp, string])[] = [
+  [/'boxwood start'/g, "'Start Claude Sandbox'"],
+  [/'boxwood (?:login|login --replace)'/g, "'Sign in to Claude'"],
+  [/'boxwood credentials status'/g, "'Show Credential Status'"],
+  [/'boxwood credentials mode(?: \w+)?'/g, "'Switch Credential Mode'"],
+  [/'boxwood git approvals'/g, "'Git Credentials'"],
+  [/'boxwood egress policy'/g, "'Show Egress'"],
+  [/'boxwood logs'/g, "'Show Logs'"],
+  [/'boxwood (?:prune|cleanup-all)'/g, "'Clean Up'"],
+  [/'boxwood doctor'/g, "'Doctor'"],
+  [/'boxwood refresh'/g, "'Refresh'"],
+  [/'boxwood restart'/g, "'Restart'"],
+  [/'boxwood stop'/g, "'Stop'"],
+];
+
+/** A sentence from a fragment: capital at the start, full stop at the end, and commands by the names they have here. */
 export function sentence(fragment: string): string {
-  const trimmed = fragment.trim();
+  const trimmed = commandTitles.reduce((text, [command, title]) => text.replace(command, title), fragment.trim());
   if (trimmed === "") return "";
   const start = trimmed.charAt(0).toUpperCase() + trimmed.slice(1);
   return /[.!?…]$/.test(start) ? start : `${start}.`;

@@ -17,6 +17,8 @@ export class GitAsks {
   /** Questions that stand there, and what takes them away. */
   readonly #open = new Map<string, () => void>();
   #soon: NodeJS.Timeout | undefined;
+  /** The folders that were asked about. */
+  #folders = "";
 
   constructor(app: App) {
     this.#app = app;
@@ -28,8 +30,9 @@ export class GitAsks {
         // What was asked while nobody listened.
         else if (input.type === "snapshot") this.#catchUp();
       }),
-      app.projects.onChange(() => {
-        this.#catchUp();
+      app.projects.onChange((projects) => {
+        // Told also when another editor is looked at.
+        if (JSON.stringify(projects.map(({ path }) => path)) !== this.#folders) this.#catchUp();
       }),
     ];
   }
@@ -72,7 +75,9 @@ export class GitAsks {
   }
 
   async #askAll(): Promise<void> {
-    for (const { path } of await this.#app.projects.loaded()) {
+    const paths = (await this.#app.projects.loaded()).map(({ path }) => path);
+    this.#folders = JSON.stringify(paths);
+    for (const path of paths) {
       const report = await this.#app.server.request(methods.gitApprovals, { project: path });
       // A folder without a sandbox has no questions, and one that cannot be asked about none to show.
       if (report.kind !== "ok") continue;

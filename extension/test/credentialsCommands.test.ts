@@ -258,7 +258,7 @@ describe("Show Credential Status", () => {
     fake.choose.push("There is no login");
     await run(window, "boxwood.showCredentialStatus");
     expect(asked(window, methods.credentialsStatusOf)[0]).toEqual({});
-    expect(fake.picks[0]?.items[0]).toMatchObject({ detail: "$(arrow-right) Sign in with 'boxwood login'." });
+    expect(fake.picks[0]?.items[0]).toMatchObject({ detail: "$(arrow-right) Sign in with 'Sign in to Claude'." });
     expect(fake.channels.get("Boxwood Output")?.isShown).toBe(true);
   });
 

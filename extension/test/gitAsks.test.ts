@@ -88,6 +88,21 @@ describe("git that asks for a credential", () => {
     expect(window.server.paramsOf(methods.gitApprovals)).toEqual({ project });
   });
 
+  it("is asked for once, and again only for other folders", async () => {
+    const window = await opened();
+    const asked = (): number => window.server.asked.filter(({ method }) => method === methods.gitApprovals).length;
+    window.server.emit(snapshot(here));
+    await after(1_000);
+    fake.folders(project);
+    await window.app.projects.loaded();
+    await after(1_000);
+    expect(asked()).toBe(1);
+    fake.folders(project, "/home/ada/garden");
+    await window.app.projects.loaded();
+    await after(1_000);
+    expect(asked()).toBe(3);
+  });
+
   it.each([
     ["boxwood.allowGitCredential", "allow", "$(check) Git credential of git.example allowed in 'shop'"],
     ["boxwood.denyGitCredential", "deny", "$(check) Git credential of git.example denied in 'shop'"],

@@ -75,10 +75,12 @@ describe("Claude's login", { timeout: 3 * LONG }, () => {
     await window.screenshot("login-browser");
     code = await codeOf(await page());
     await window.page.bringToFront();
-    await window.answer("somebody-elses#code");
-    await window.see("what is wrong with the code", ({ question }) => /code is of another sign-in/.test(question));
+    await window.see("the question for the code", ({ question }) => /paste it here/.test(question));
     await window.notification(/then paste the code/);
     await takePicture(window, "sign-in");
+    await window.answer("somebody-elses#code");
+    await window.see("what is wrong with the code", ({ question }) => /code is of another sign-in/.test(question));
+    await window.screenshot("login-wrong-code");
   }, { timeout: 2 * LONG });
 
   step("the box can be put away and comes back from the notification", async () => {

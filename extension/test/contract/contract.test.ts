@@ -3,6 +3,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 import { describe, expect, it } from "vitest";
 import { methods } from "../../src/generated/protocol";
+import { eventFields } from "../../src/wire";
 import { sandbox, snapshot } from "../harness";
 import { examine } from "./transcript";
 import { typeProblems } from "./types";
@@ -32,6 +33,15 @@ describe("the recorded conversations", () => {
       ...typeProblems(findings.flatMap((f) => f.values)),
     ];
     expect(problems).toEqual([]);
+  });
+
+  it("have every method and every event in them", () => {
+    const text = files.map((file) => readFileSync(path.join(folder, file), "utf8")).join("\n");
+    const [asked, told] = [/"method":"(boxwood\/[^"]+)"/g, /"method":"boxwood\/event","params":\{"type":"(\w+)"/g].map(
+      (pattern) => new Set([...text.matchAll(pattern)].map((match) => match[1])),
+    );
+    expect(Object.values(methods).filter((method) => !asked?.has(method))).toEqual([]);
+    expect(Object.keys(eventFields).filter((type) => !told?.has(type))).toEqual([]);
   });
 });
 

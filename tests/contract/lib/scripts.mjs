@@ -50,6 +50,9 @@ export async function lifecycle(talk) {
   await talk.done("boxwood/sandbox/exec", { target, command: ["sh", "-c", script] });
   await talk.done("boxwood/sandbox/exec", { target, command: ["pwd"], workdir: "/tmp" });
   await talk.done("boxwood/sandbox/stats", target);
+  await talk.ask("boxwood/events/subscribe", { stats: [sandbox.id] });
+  await talk.event(({ type }) => type === "stats");
+  await talk.ask("boxwood/events/subscribe", { stats: [] });
   await talk.done("boxwood/sandbox/logs", { target, tail: 10 });
   await talk.ask("boxwood/sandbox/attach", { target, shell: false, resumeLast: true });
   await talk.ask("boxwood/sandbox/attach", { target, shell: true, resumeLast: false });
