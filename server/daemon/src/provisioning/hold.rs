@@ -163,22 +163,19 @@ impl Subject<'_> {
         let mode = choice.mode();
         let source = choice.outcome.ok().map(|(source, _)| source);
         let own = self.daemon.paths.sandbox(self.sandbox);
-        let is_last = super::is_last_sync_due(&own, mode);
-        if mode == CredentialMode::Sync || is_last {
-            let other = if is_last { before.and_then(|held| held.source) } else { source };
-            let origin = other.and_then(|other| Origin::of(self.daemon, self.sandbox, other)).unwrap_or(Origin::Host);
-            match super::copies::make_same(self.daemon, self.sandbox, &origin, None).await {
-                Ok(Decision::Conflict(conflict)) => {
-                    warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
-                }
-                Ok(Decision::Keep(_) | Decision::Copy { .. }) => {}
-                // The copy may hold what was renewed last; it does not go before that is safe.
-                Err(problem) if mode != CredentialMode::Sync => return Err(problem),
-                Err(problem) => warnings.push(problem.to_string()),
-            }
+        if super::is_last_sync_due(&own, mode) {
+            // The copy may hold what was renewed last; it does not go before that is safe.
+            warnings.extend(self.same(before.and_then(|held| held.source)).await?);
+        } else if mode == CredentialMode::Sync && !super::is_copy(&own) {
+            // What both sides had in an earlier time says nothing of this copy.
+            files::remove(&own.join(super::sync::RECORD))?;
         }
         let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
         self.remember(Held { source, mode })?;
+        if mode == CredentialMode::Sync {
+            // Only now: what was made inside before this mode has gone to a place of its own, and is no copy.
+            warnings.extend(self.same(source).await.unwrap_or_else(|problem| vec![problem.to_string()]));
+        }
         self.daemon.renewals.saw_to(self.sandbox);
         if let Err(refusal) = choice.outcome
             && refusal.is_worth_saying()
@@ -187,6 +184,15 @@ impl Subject<'_> {
         }
         warnings.extend(choice.warnings.into_iter().chain(gathered.notes).chain(applied.warnings));
         Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
+    }
+
+    /// Makes the copy and the login of a source the same. Says what keeps them from being so.
+    async fn same(&self, source: Option<CredentialSource>) -> Result<Vec<String>> {
+        let origin = source.and_then(|source| Origin::of(self.daemon, self.sandbox, source)).unwrap_or(Origin::Host);
+        Ok(match super::copies::make_same(self.daemon, self.sandbox, &origin, None).await? {
+            Decision::Conflict(conflict) => vec![format!("{}: {}", conflict.reason(), conflict.next_step())],
+            Decision::Keep(_) | Decision::Copy { .. } => Vec::new(),
+        })
     }
 
     /// The mode in which it would hold a credential now. Nothing changes.

@@ -68,6 +68,11 @@ fn is_token(own: &Path) -> bool {
     traces(own).mode() == Some(CredentialMode::Token)
 }
 
+/// Whether the sandbox holds a copy of a login.
+pub(crate) fn is_copy(own: &Path) -> bool {
+    traces(own).mode() == Some(CredentialMode::Sync)
+}
+
 /// Has a sandbox hold `material` as `mode` says. `go_on` is asked before every write; its error ends it there.
 pub(crate) fn apply(
     place: &Where,
