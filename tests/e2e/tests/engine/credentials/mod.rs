@@ -1,3 +1,5 @@
 //! What sandboxes work with: the real claude on the real engine, and an imitation of what it signs in to.
 
+mod kill;
 mod modes;
+mod week;
