@@ -204,7 +204,7 @@ impl Source {
 pub const fn holds(mode: CredentialMode) -> &'static str {
     match mode {
         Brokered => "a placeholder; its gateway puts the real credential on requests to the API",
-        Isolated => "a login of its own, made inside by Claude Code",
+        Isolated => "a login that Claude Code renews inside; isolated sandboxes share it",
         Token => "what requests need, and nothing that renews it",
         Sync => "a copy of the login",
     }

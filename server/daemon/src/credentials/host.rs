@@ -90,6 +90,7 @@ impl Claude {
     }
 
     /// Its configuration directory.
+    #[cfg(test)]
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

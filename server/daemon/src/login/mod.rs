@@ -34,7 +34,6 @@ use crate::creation;
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::operations::{Handle, Subject};
-use crate::provisioning::hold::LOGIN;
 use crate::provisioning::requests;
 use crate::sys;
 
@@ -293,7 +292,7 @@ async fn finish(
             replace(daemon, handle, wanted, &made, words).await?;
             fresh.put(&daemon.paths, &wanted.home).await?;
             let mut told = wanted.status(CredentialSource::LoginHome, Some(&made));
-            told.warnings.extend(spread(daemon, wanted, CredentialSource::LoginHome).await);
+            told.warnings.extend(spread(daemon, CredentialSource::LoginHome).await);
             return Ok(told);
         }
         LoginKind::SetupToken => (StoredCredential::SetupToken, token, CredentialSource::StoredLogin),
@@ -302,17 +301,13 @@ async fn finish(
     let keep = wanted.keep.as_ref().ok_or_else(|| error::internal("there is no place to keep a token in"))?;
     keep.keep(kind, value.ok_or_else(|| nothing("token"))?).await?;
     let mut told = wanted.status(source, None);
-    told.warnings.extend(spread(daemon, wanted, source).await);
+    told.warnings.extend(spread(daemon, source).await);
     Ok(told)
 }
 
 /// Gives what a sign-in left to the sandboxes that have theirs from there. What fails there takes nothing of the sign-in back.
-async fn spread(daemon: &Arc<Daemon>, wanted: &Wanted, source: CredentialSource) -> Vec<String> {
+async fn spread(daemon: &Arc<Daemon>, source: CredentialSource) -> Vec<String> {
     daemon.renewals.wake();
-    if source == CredentialSource::LoginHome && wanted.home != LOGIN {
-        daemon.hub.tell(Event::CredentialsChanged { sandbox_id: wanted.sandbox.clone() });
-        return Vec::new();
-    }
     requests::again_everywhere(daemon, source).await
 }
 

@@ -1,13 +1,13 @@
 //! Copies of a login that sandboxes hold in mode `sync`, and the login that each is a copy of.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use boxwood_core::credentials::sync::Decision;
-use boxwood_protocol::credentials::{CredentialMode, CredentialSide, CredentialSource};
+use boxwood_protocol::credentials::{CredentialMode, CredentialSide};
 use boxwood_protocol::{ErrorCode, RpcError};
 
-use super::hold::{self, LOGIN, clock};
+use super::hold::{self, clock};
+use super::origin::Origin;
 use super::sync::{InDirectory, Pair};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::locks::{self, Purpose};
@@ -21,17 +21,16 @@ const PATIENCE: Duration = Duration::from_secs(15);
 pub(crate) async fn make_same(
     daemon: &Daemon,
     sandbox: &str,
-    source: Option<CredentialSource>,
+    origin: &Origin,
     winner: Option<CredentialSide>,
 ) -> Result<Decision> {
-    let storage = storage_of(daemon, source);
+    let storage = origin.storage(daemon);
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
     let host_lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let sandbox_lock =
         locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let account = hold::login_of(daemon, source.unwrap_or(CredentialSource::HostLogin)).await;
-    let account = account.ok().flatten().map(|login| login.account).unwrap_or_default();
+    let account = origin.login(daemon).await.ok().flatten().map(|login| login.account).unwrap_or_default();
     let own = daemon.paths.sandbox(sandbox);
     Pair { host: &InDirectory(storage), account, sandbox: &directory, own: &own }.make_same(
         winner,
@@ -50,9 +49,8 @@ pub(crate) async fn make_same(
 
 /// Makes a sandbox's copy of a login the same as the login before its home goes. What cannot be decided goes as it is.
 pub(crate) async fn write_back(daemon: &Daemon, sandbox: &str) -> Result<()> {
-    let held = daemon.records.get(sandbox).and_then(|record| record.held);
-    let Some(held) = held.filter(|held| held.mode == CredentialMode::Sync) else { return Ok(()) };
-    if let Decision::Conflict(conflict) = make_same(daemon, sandbox, held.source, None).await? {
+    let Some(origin) = hold::origin_of(daemon, sandbox, CredentialMode::Sync) else { return Ok(()) };
+    if let Decision::Conflict(conflict) = make_same(daemon, sandbox, &origin, None).await? {
         tracing::warn!(sandbox, reason = conflict.reason(), "the copy of a login goes as it is");
     }
     Ok(())
@@ -62,14 +60,6 @@ pub(crate) async fn write_back(daemon: &Daemon, sandbox: &str) -> Result<()> {
 pub(crate) async fn write_back_soon(daemon: &Daemon, sandbox: &str) {
     if let Err(problem) = write_back(daemon, sandbox).await {
         tracing::warn!(sandbox, %problem, "a login was not made the same before a removal");
-    }
-}
-
-/// The directory of the credential file of which a sandbox may have a copy.
-pub(crate) fn storage_of(daemon: &Daemon, source: Option<CredentialSource>) -> PathBuf {
-    match source {
-        Some(CredentialSource::LoginHome) => daemon.sources.logins().join(LOGIN).join(".claude"),
-        _ => daemon.sources.claude().storage().to_path_buf(),
     }
 }
 

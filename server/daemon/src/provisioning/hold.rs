@@ -21,15 +21,16 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::origin::Origin;
 use super::{Where, apply};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Gathered;
-use crate::credentials::host::{CREDENTIALS, Login, login_home};
+use crate::credentials::host::CREDENTIALS;
 use crate::credentials::locks::{self, Purpose};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::lifecycle::gateway;
-use crate::lifecycle::login_home as home;
+use crate::lifecycle::login_home;
 use crate::lifecycle::spec::CLAUDE_CONFIG;
 use crate::registry::Known;
 use crate::{files, sys};
@@ -38,6 +39,8 @@ use crate::{files, sys};
 pub(crate) const LOGIN: &str = "default";
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// An access token that has less is renewed before a sandbox starts with it.
+const NEARLY_OVER_MS: i64 = 60 * 1000;
 /// Where requests of Claude Code go.
 const BASE_URL: &str = "ANTHROPIC_BASE_URL";
 
@@ -134,14 +137,16 @@ impl Subject<'_> {
             return Ok(Outcome { for_gateway: None, warnings: self.base()? });
         }
         let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
-        let login = home::name(self.daemon, self.sandbox);
+        let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
-            && gathered.login_of(source).is_some_and(|login| login.view().is_access_over(&clock()))
+            && gathered.login_of(source).is_some_and(|login| is_nearly_over(&login.view()))
         {
             // Nobody renewed it while no sandbox ran that needed it.
-            self.daemon.renewals.fresh(source).await;
+            if let Some(origin) = Origin::of(self.daemon, self.sandbox, source) {
+                self.daemon.renewals.fresh(origin).await;
+            }
             gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
@@ -158,20 +163,17 @@ impl Subject<'_> {
         let mode = choice.mode();
         let source = choice.outcome.ok().map(|(source, _)| source);
         let own = self.daemon.paths.sandbox(self.sandbox);
-        let is_last = super::is_last_sync_due(&own, mode);
-        if mode == CredentialMode::Sync || is_last {
-            let other = if is_last { before.and_then(|held| held.source) } else { source };
-            match super::copies::make_same(self.daemon, self.sandbox, other, None).await {
-                Ok(Decision::Conflict(conflict)) => {
-                    warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
-                }
-                Ok(Decision::Keep(_) | Decision::Copy { .. }) => {}
-                // The copy may hold what was renewed last; it does not go before that is safe.
-                Err(problem) if mode != CredentialMode::Sync => return Err(problem),
-                Err(problem) => warnings.push(problem.to_string()),
-            }
+        if super::is_last_sync_due(&own, mode) {
+            // The copy may hold what was renewed last; it does not go before that is safe.
+            self.make_same(before.and_then(|held| held.source), &mut warnings).await?;
         }
         let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
+        // Not before: a login that is found when a sandbox begins to hold a copy was made inside, and is put away.
+        if mode == CredentialMode::Sync
+            && let Err(problem) = self.make_same(source, &mut warnings).await
+        {
+            warnings.push(problem.to_string());
+        }
         self.remember(Held { source, mode })?;
         self.daemon.renewals.saw_to(self.sandbox);
         if let Err(refusal) = choice.outcome
@@ -183,6 +185,16 @@ impl Subject<'_> {
         Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
     }
 
+    /// Makes the copy in the sandbox and the login of `source` the same.
+    async fn make_same(&self, source: Option<CredentialSource>, warnings: &mut Vec<String>) -> Result<()> {
+        let origin = source.and_then(|source| Origin::of(self.daemon, self.sandbox, source)).unwrap_or(Origin::Host);
+        let decision = super::copies::make_same(self.daemon, self.sandbox, &origin, None).await?;
+        if let Decision::Conflict(conflict) = decision {
+            warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
+        }
+        Ok(())
+    }
+
     /// The mode in which it would hold a credential now. Nothing changes.
     pub(crate) async fn mode(&self, given: Option<&ClientEnvironment>) -> CredentialMode {
         let before = self.daemon.records.get(self.sandbox).and_then(|record| record.held);
@@ -191,7 +203,7 @@ impl Subject<'_> {
             return held.mode;
         }
         let (environment, _) = self.reached(environment.unwrap_or_default());
-        let login = home::name(self.daemon, self.sandbox);
+        let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
         decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
     }
@@ -263,6 +275,11 @@ pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway
     }
 }
 
+/// Whether an access token would not be of use for long.
+fn is_nearly_over(view: &View) -> bool {
+    view.expires_at_ms.is_some_and(|end| end <= clock().now_ms.saturating_add(NEARLY_OVER_MS))
+}
+
 /// Whether a source is there only for a client that has it in its environment.
 pub(crate) const fn is_of_environment(source: CredentialSource) -> bool {
     matches!(
@@ -295,20 +312,10 @@ pub(crate) fn choose_for_all(daemon: &Daemon, chosen: Chosen) -> Result<()> {
     files::write_json(&file_of_all(daemon), &chosen)
 }
 
-/// Whether a sandbox holds what comes from a source in a mode.
-pub(crate) fn holds(daemon: &Daemon, sandbox: &str, source: CredentialSource, mode: CredentialMode) -> bool {
-    let held = daemon.records.get(sandbox).and_then(|record| record.held);
-    held == Some(Held { source: Some(source), mode })
-}
-
-/// The login of a source that has one, as it is now.
-pub(crate) async fn login_of(daemon: &Daemon, source: CredentialSource) -> Result<Option<Login>> {
-    let login = match source {
-        CredentialSource::LoginHome => login_home(daemon.sources.logins(), LOGIN).await,
-        CredentialSource::HostLogin => daemon.sources.claude().login().await,
-        _ => Ok(None),
-    };
-    login.map_err(|trouble| RpcError::new(ErrorCode::CredentialUnusable, trouble.reason))
+/// The login of which a sandbox holds something, when it holds it in this mode.
+pub(crate) fn origin_of(daemon: &Daemon, sandbox: &str, mode: CredentialMode) -> Option<Origin> {
+    let held = daemon.records.get(sandbox)?.held.filter(|held| held.mode == mode)?;
+    Origin::of(daemon, sandbox, held.source?)
 }
 
 /// What the login inside a sandbox is; nothing where it cannot be read.
@@ -323,12 +330,12 @@ pub(crate) fn view_inside(daemon: &Daemon, sandbox: &str) -> View {
 
 /// Puts the access token of a source's login into a sandbox that holds one of it, and gives what was put there. `None` when
 /// it holds something else by now, or there is no token that works. Whoever calls this has the sandbox's turn.
-pub(crate) async fn hand_out(daemon: &Arc<Daemon>, source: CredentialSource, sandbox: &str) -> Result<Option<View>> {
-    if !holds(daemon, sandbox, source, CredentialMode::Token) {
+pub(crate) async fn hand_out(daemon: &Arc<Daemon>, origin: &Origin, sandbox: &str) -> Result<Option<View>> {
+    if origin_of(daemon, sandbox, CredentialMode::Token).as_ref() != Some(origin) {
         return Ok(None);
     }
     let Some(known) = daemon.registry.get(sandbox) else { return Ok(None) };
-    let Some(login) = login_of(daemon, source).await? else { return Ok(None) };
+    let Some(login) = origin.login(daemon).await? else { return Ok(None) };
     let view = login.view();
     let access = login.file.access_only().filter(|_| !view.is_access_over(&daemon.renewals.clock()));
     let Some(access) = access else { return Ok(None) };
@@ -360,7 +367,8 @@ pub(crate) async fn hand_out(daemon: &Arc<Daemon>, source: CredentialSource, san
 pub(crate) async fn injections_again(daemon: &Arc<Daemon>, known: &Known) -> Option<ForGateway> {
     let held = daemon.records.get(&known.info.id)?.held?;
     let subject = Subject::of(daemon, known, None);
-    let mut gathered = daemon.sources.gather(ClientEnvironment::default(), LOGIN, &clock()).await;
+    let login = login_home::name(daemon, &known.info.id);
+    let mut gathered = daemon.sources.gather(ClientEnvironment::default(), &login, &clock()).await;
     let wish = Wish { source: held.source, mode: Some(held.mode), consent: true };
     let Decided { choice, material } = decide(&mut gathered, &wish, subject.has_gateway).await;
     let is_same = choice.outcome.ok() == held.source.map(|source| (source, held.mode));

@@ -5,6 +5,7 @@
 
 pub(crate) mod copies;
 pub(crate) mod hold;
+pub(crate) mod origin;
 pub(crate) mod refused;
 pub(crate) mod requests;
 pub(crate) mod sync;

@@ -19,6 +19,7 @@ use boxwood_protocol::{ErrorCode, Event, RpcError};
 
 use super::copies::make_same;
 use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_environment};
+use super::origin::Origin;
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Sources;
 use crate::credentials::host::{CREDENTIALS, Login as Read};
@@ -119,7 +120,7 @@ pub(crate) async fn of(
     Ok(told)
 }
 
-/// What is remembered of a login, the sandbox's own or a source's.
+/// What is remembered of a login, the sandbox's own or the one of which it holds something.
 fn note(
     daemon: &Daemon,
     sandbox: Option<&str>,
@@ -128,10 +129,13 @@ fn note(
     read: &Read,
 ) -> Option<Note> {
     let is_own = own.is_some_and(|own| std::ptr::eq(own, read));
-    let file = match (sandbox.filter(|_| is_own), source) {
-        (Some(sandbox), _) => daemon.paths.sandbox(sandbox).join("renewal.json"),
-        (None, Some(source)) => daemon.renewals.note_of(source),
-        (None, None) => daemon.renewals.note_of(CredentialSource::LoginHome),
+    let source = source.unwrap_or(CredentialSource::LoginHome);
+    let file = match sandbox.filter(|_| is_own) {
+        Some(sandbox) => daemon.paths.sandbox(sandbox).join("renewal.json"),
+        None => daemon.renewals.note_of(&match sandbox {
+            Some(sandbox) => Origin::of(daemon, sandbox, source)?,
+            None => Origin::of_new(source)?,
+        }),
     };
     Note::of(&file, &read.view(), Some(Path::new(&read.place)), clock().now_ms)
 }
@@ -376,12 +380,11 @@ pub(crate) fn resolve(daemon: &Arc<Daemon>, params: &CredentialsResolveParams) -
     let (daemon_, keep) = (Arc::clone(daemon), params.keep);
     Ok(on_sandbox(daemon, "resolveCredentials", &identity.clone(), false, move |_| async move {
         let known = daemon_.resolve(&SandboxRef { sandbox: Some(identity.id.clone()), ..SandboxRef::default() })?;
-        let in_use = daemon_.records.get(&identity.id).and_then(|record| record.held);
-        if in_use.map(|held| held.mode) != Some(CredentialMode::Sync) {
+        let Some(origin) = hold::origin_of(&daemon_, &identity.id, CredentialMode::Sync) else {
             return Err(RpcError::new(ErrorCode::CredentialUnusable, "the sandbox has no login that is kept the same")
                 .hint("choose that with 'boxwood credentials mode sync'"));
-        }
-        match make_same(&daemon_, &identity.id, in_use.and_then(|held| held.source), Some(keep)).await? {
+        };
+        match make_same(&daemon_, &identity.id, &origin, Some(keep)).await? {
             Decision::Conflict(conflict) => {
                 Err(RpcError::new(ErrorCode::CredentialUnusable, conflict.reason()).hint(conflict.next_step()))
             }

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use boxwood_core::credentials::file::MAX_BYTES;
 use boxwood_core::credentials::{CredentialFile, LoginState};
-use boxwood_protocol::credentials::CredentialSource;
 use boxwood_protocol::{ErrorCode, RpcError};
 use tokio::process::Command;
 
@@ -19,7 +18,7 @@ use crate::daemon::{Daemon, Lookup};
 use crate::error::Result;
 use crate::login;
 use crate::operations::{Handle, Subject};
-use crate::provisioning::hold::{self, LOGIN};
+use crate::provisioning::origin::Origin;
 
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -50,13 +49,13 @@ fn is_program(path: &Path) -> bool {
     path.is_file()
 }
 
-/// Renews the login of a source. It is an operation that nobody can cancel: Claude Code is to come to its end.
-pub(super) async fn renew(daemon: &Arc<Daemon>, source: CredentialSource) -> Result<()> {
-    let daemon_ = Arc::clone(daemon);
+/// Renews a login. It is an operation that nobody can cancel: Claude Code is to come to its end.
+pub(super) async fn renew(daemon: &Arc<Daemon>, origin: &Origin) -> Result<()> {
+    let (daemon_, origin) = (Arc::clone(daemon), origin.clone());
     let started = daemon.operations.start("renewLogin", Subject::default(), move |handle| async move {
-        let before = hold::login_of(&daemon_, source).await?.map(|login| login.view().access);
-        work(&daemon_, &handle, source).await?;
-        let after = hold::login_of(&daemon_, source).await?;
+        let before = origin.login(&daemon_).await?.map(|login| login.view().access);
+        work(&daemon_, &handle, &origin).await?;
+        let after = origin.login(&daemon_).await?;
         let is_renewed = after.as_ref().is_some_and(|after| Some(after.view().access) != before);
         let unusable =
             |message: &str, hint: &str| Err(RpcError::new(ErrorCode::CredentialUnusable, message).hint(hint));
@@ -72,27 +71,27 @@ pub(super) async fn renew(daemon: &Arc<Daemon>, source: CredentialSource) -> Res
     end.error.map_or(Ok(()), Err)
 }
 
-async fn work(daemon: &Arc<Daemon>, handle: &Handle, source: CredentialSource) -> Result<()> {
-    match source {
-        CredentialSource::LoginHome => {
+async fn work(daemon: &Arc<Daemon>, handle: &Handle, origin: &Origin) -> Result<()> {
+    match origin {
+        Origin::Home(name) => {
             // One place: whoever began before this daemon comes to his end first.
             #[cfg(test)]
             if let Some(fake) = daemon.renewals.fake.get() {
-                hasten(daemon).await?;
-                return fake.renew(&daemon.sources.logins().join(LOGIN).join(".claude")).await;
+                hasten(daemon, name).await?;
+                return fake.renew(&origin.storage(daemon)).await;
             }
             login::settle_renewals(daemon).await?;
-            let storage = hasten(daemon).await?;
+            let storage = hasten(daemon, name).await?;
             login::renew(daemon, handle, &storage).await
         }
-        _ => on_host(daemon).await,
+        Origin::Host => on_host(daemon).await,
     }
 }
 
 /// Has the login of the login home look as if it were nearly over, which it is not yet for Claude Code when it is for us.
 /// A kill at any moment leaves a login that is renewed by whoever looks at it first.
-async fn hasten(daemon: &Daemon) -> Result<PathBuf> {
-    let home = daemon.sources.logins().join(LOGIN);
+async fn hasten(daemon: &Daemon, name: &str) -> Result<PathBuf> {
+    let home = daemon.sources.logins().join(name);
     let storage = home.join(".claude");
     let held = |cause: locks::LockError| RpcError::new(ErrorCode::CredentialLocked, cause.to_string());
     let refresh = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;

@@ -1,14 +1,15 @@
-//! One source's login: renewed in time, and its access token where it belongs.
+//! Logins, each renewed in time, and its access token where it belongs.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use boxwood_core::credentials::expiry::{self, Due};
 use boxwood_core::credentials::{Fingerprint, LoginState, View};
 use boxwood_protocol::Event;
-use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
+use boxwood_protocol::credentials::CredentialMode;
 use boxwood_protocol::sandbox::SandboxState;
+use futures::StreamExt as _;
+use futures::stream::FuturesUnordered;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -17,15 +18,44 @@ use super::{Note, claude, until};
 use crate::credentials::host::CREDENTIALS;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::provisioning::hold::{self, LOGIN};
+use crate::provisioning::hold;
+use crate::provisioning::origin::Origin;
 
-/// Follows one source for as long as the daemon lives.
-pub(super) struct Keeper<'a> {
+/// Keeps every login fresh that a sandbox holds a token of, or that somebody wishes to be.
+pub(super) async fn run(daemon: &Arc<Daemon>) {
+    let mut changed = daemon.renewals.changed.subscribe();
+    let mut running = daemon.registry.running();
+    let mut kept = BTreeSet::new();
+    let mut keepers = FuturesUnordered::new();
+    loop {
+        changed.borrow_and_update();
+        running.borrow_and_update();
+        let held = daemon.registry.list().into_iter().filter_map(|info| token_of(daemon, &info.id));
+        for origin in held.chain(daemon.renewals.wished()) {
+            if kept.insert(origin.clone()) {
+                keepers.push(Keeper::new(daemon, origin).run());
+            }
+        }
+        tokio::select! {
+            _ = changed.changed() => {}
+            _ = running.changed() => {}
+            Some(()) = keepers.next() => {}
+        }
+    }
+}
+
+/// The login of which a sandbox holds an access token.
+fn token_of(daemon: &Daemon, sandbox: &str) -> Option<Origin> {
+    hold::origin_of(daemon, sandbox, CredentialMode::Token)
+}
+
+/// Follows one login for as long as the daemon lives.
+struct Keeper<'a> {
     daemon: &'a Arc<Daemon>,
-    source: CredentialSource,
+    origin: Origin,
     changed: watch::Receiver<u64>,
     running: watch::Receiver<usize>,
-    /// What each sandbox that holds an access token of this source has.
+    /// What each sandbox that holds an access token of this login has.
     handed: BTreeMap<String, Handed>,
     handing: JoinSet<(String, Result<Option<View>>)>,
     /// What was told last.
@@ -50,10 +80,10 @@ struct Told {
 }
 
 impl<'a> Keeper<'a> {
-    pub(super) fn new(daemon: &'a Arc<Daemon>, source: CredentialSource) -> Self {
+    fn new(daemon: &'a Arc<Daemon>, origin: Origin) -> Self {
         Self {
             daemon,
-            source,
+            origin,
             changed: daemon.renewals.changed.subscribe(),
             running: daemon.registry.running(),
             handed: BTreeMap::new(),
@@ -62,7 +92,7 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    async fn run(mut self) {
         loop {
             self.changed.borrow_and_update();
             self.running.borrow_and_update();
@@ -74,13 +104,12 @@ impl<'a> Keeper<'a> {
     /// Does what is due, and gives the moment of what is due next.
     async fn look(&mut self) -> Option<i64> {
         let holders = self.holders();
-        let is_wished = self.daemon.renewals.is_wished(self.source);
+        let is_wished = self.daemon.renewals.is_wished(&self.origin);
         self.handed.retain(|id, handed| handed.is_busy || holders.iter().any(|(holder, _)| holder == id));
         let is_of_interest = !holders.is_empty() || is_wished;
         // Before anything is read, so that nothing is missed.
-        let directories = is_of_interest.then(|| self.directory()).into_iter().collect::<BTreeSet<_>>();
-        let who = if self.source == CredentialSource::LoginHome { Who::LoginHome } else { Who::HostLogin };
-        self.daemon.renewals.watch.follow(who, directories);
+        let directories = is_of_interest.then(|| self.origin.storage(self.daemon)).into_iter().collect::<BTreeSet<_>>();
+        self.daemon.renewals.watch.follow(Who::Keeper(self.origin.clone()), directories);
         if !is_of_interest {
             self.told = None;
             return None;
@@ -103,26 +132,26 @@ impl<'a> Keeper<'a> {
     async fn due(&mut self, is_needed: bool) -> Option<i64> {
         loop {
             let renewals = &self.daemon.renewals;
-            let login = match hold::login_of(self.daemon, self.source).await {
+            let login = match self.origin.login(self.daemon).await {
                 Ok(login) => login,
                 Err(problem) => {
                     tracing::warn!(%problem, "a login that sandboxes hold cannot be read");
-                    renewals.answer(self.source);
+                    renewals.answer(&self.origin);
                     return None;
                 }
             };
             let clock = renewals.clock();
-            let file = renewals.note_of(self.source);
+            let file = renewals.note_of(&self.origin);
             let found = login.as_ref().map_or_else(View::absent, |login| login.view());
-            let note = Note::of(&file, &found, Some(&self.directory().join(CREDENTIALS)), clock.now_ms);
+            let note = Note::of(&file, &found, Some(&self.origin.storage(self.daemon).join(CREDENTIALS)), clock.now_ms);
             let view = note.as_ref().map_or_else(|| found.clone(), |note| note.complete(&found));
             self.tell(&view, note.as_ref());
             let renewal = expiry::Renewal {
                 source: &view,
                 renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
-                lead_ms: match self.source {
-                    CredentialSource::LoginHome => expiry::LEAD_MS,
-                    _ => expiry::HOST_LEAD_MS,
+                lead_ms: match self.origin {
+                    Origin::Home(_) => expiry::LEAD_MS,
+                    Origin::Host => expiry::HOST_LEAD_MS,
                 },
                 failures: note.as_ref().map_or(0, |note| note.failures),
                 failed_at_ms: note.as_ref().and_then(|note| note.failed_at_ms),
@@ -131,22 +160,22 @@ impl<'a> Keeper<'a> {
             let handed: Vec<View> = self.handed.values().filter(waits).map(|handed| handed.view.clone()).collect();
             match expiry::next(&renewal, &handed, &clock) {
                 Due::HandOut => self.hand_out(&view, clock.now_ms),
-                Due::Renew if is_needed && !renewals.is_by_use(self.source) => {
-                    let renewed = claude::renew(self.daemon, self.source).await;
+                Due::Renew if is_needed && !renewals.is_by_use(self.origin.source()) => {
+                    let renewed = claude::renew(self.daemon, &self.origin).await;
                     if let (Err(problem), Some(note)) = (renewed, note) {
-                        tracing::warn!(%problem, source = self.source.as_str(), "a login was not renewed");
+                        tracing::warn!(%problem, origin = ?self.origin, "a login was not renewed");
                         note.failed(&file, self.daemon.renewals.clock().now_ms);
                     }
-                    self.daemon.renewals.answer(self.source);
+                    self.daemon.renewals.answer(&self.origin);
                 }
                 Due::Renew | Due::Changed | Due::SignIn => {
-                    renewals.answer(self.source);
+                    renewals.answer(&self.origin);
                     // That its token has ended is news to the person, too.
                     let end = view.expires_at_ms.map(|end| end.saturating_add(clock.skew_ms));
                     return end.filter(|end| *end > clock.now_ms);
                 }
                 Due::At(moment) => {
-                    renewals.answer(self.source);
+                    renewals.answer(&self.origin);
                     return Some(moment);
                 }
             }
@@ -160,11 +189,11 @@ impl<'a> Keeper<'a> {
                 continue;
             }
             handed.is_busy = true;
-            let (daemon, kind, id) = (Arc::clone(self.daemon), self.source, id.clone());
+            let (daemon, origin, id) = (Arc::clone(self.daemon), self.origin.clone(), id.clone());
             self.handing.spawn(async move {
                 // In its turn, so that nothing of it races with its start, stop or removal.
                 let _turn = daemon.turn(&id).lock_owned().await;
-                let outcome = hold::hand_out(&daemon, kind, &id).await;
+                let outcome = hold::hand_out(&daemon, &origin, &id).await;
                 (id, outcome)
             });
         }
@@ -192,7 +221,7 @@ impl<'a> Keeper<'a> {
         handed.is_busy = false;
         match outcome {
             Ok(Some(view)) => {
-                tracing::info!(sandbox = id, source = self.source.as_str(), "has the newest access token");
+                tracing::info!(sandbox = id, origin = ?self.origin, "has the newest access token");
                 (handed.view, handed.failures) = (view, 0);
             }
             // It holds something else by now, or there was nothing to give.
@@ -205,18 +234,11 @@ impl<'a> Keeper<'a> {
         }
     }
 
-    /// Sandboxes that hold an access token of this source, and whether they run.
+    /// Sandboxes that hold an access token of this login, and whether they run.
     fn holders(&self) -> Vec<(String, bool)> {
-        let holds = |id: &str| hold::holds(self.daemon, id, self.source, CredentialMode::Token);
+        let holds = |id: &str| token_of(self.daemon, id).as_ref() == Some(&self.origin);
         let all = self.daemon.registry.list().into_iter();
         all.filter(|info| holds(&info.id)).map(|info| (info.id, info.state == SandboxState::Running)).collect()
-    }
-
-    fn directory(&self) -> PathBuf {
-        match self.source {
-            CredentialSource::LoginHome => self.daemon.sources.logins().join(LOGIN).join(".claude"),
-            _ => self.daemon.sources.claude().storage().to_path_buf(),
-        }
     }
 
     fn tell(&mut self, view: &View, note: Option<&Note>) {
@@ -230,7 +252,7 @@ impl<'a> Keeper<'a> {
         };
         if self.told.as_ref().is_some_and(|told| *told != now) {
             if now.is_over {
-                tracing::warn!(source = self.source.as_str(), "a login has ended; somebody has to sign in again");
+                tracing::warn!(origin = ?self.origin, "a login has ended; somebody has to sign in again");
             }
             self.daemon.hub.tell(Event::CredentialsChanged { sandbox_id: None });
         }

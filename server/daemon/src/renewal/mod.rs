@@ -22,10 +22,10 @@ use boxwood_core::credentials::Clock;
 use boxwood_core::paths::Paths;
 use boxwood_protocol::credentials::CredentialSource;
 
-use self::keeper::Keeper;
 pub(crate) use self::note::Note;
 use self::watch::Watch;
 use crate::daemon::{Daemon, Lookup};
+use crate::provisioning::origin::Origin;
 use crate::sys;
 
 /// How long a start waits for a login to be renewed that has ended meanwhile.
@@ -39,7 +39,7 @@ pub(crate) struct Renewals {
     changed: Arc<tokio::sync::watch::Sender<u64>>,
     /// Raised when a wish was looked at.
     answered: tokio::sync::watch::Sender<u64>,
-    wishes: Mutex<BTreeSet<CredentialSource>>,
+    wishes: Mutex<BTreeSet<Origin>>,
     /// Sandboxes whose credential was put in place by this daemon.
     seen_to: Mutex<BTreeSet<String>>,
     watch: Watch,
@@ -80,27 +80,34 @@ impl Renewals {
     }
 
     /// Has a login renewed that is due although no sandbox that holds it runs, and waits for that, but not for long.
-    pub(crate) async fn fresh(&self, source: CredentialSource) {
+    pub(crate) async fn fresh(&self, origin: Origin) {
         let mut answered = self.answered.subscribe();
-        lock(&self.wishes).insert(source);
+        lock(&self.wishes).insert(origin.clone());
         self.wake();
-        let answer = async { while lock(&self.wishes).contains(&source) && answered.changed().await.is_ok() {} };
+        let answer = async { while lock(&self.wishes).contains(&origin) && answered.changed().await.is_ok() {} };
         let _ = tokio::time::timeout(SOON, answer).await;
     }
 
-    fn is_wished(&self, source: CredentialSource) -> bool {
-        lock(&self.wishes).contains(&source)
+    fn is_wished(&self, origin: &Origin) -> bool {
+        lock(&self.wishes).contains(origin)
     }
 
-    fn answer(&self, source: CredentialSource) {
-        if lock(&self.wishes).remove(&source) {
+    fn wished(&self) -> Vec<Origin> {
+        lock(&self.wishes).iter().cloned().collect()
+    }
+
+    fn answer(&self, origin: &Origin) {
+        if lock(&self.wishes).remove(origin) {
             self.answered.send_modify(|count| *count += 1);
         }
     }
 
-    /// The file of what is remembered of a source's login.
-    pub(crate) fn note_of(&self, source: CredentialSource) -> PathBuf {
-        self.notes.join(format!("{}.json", source.as_str()))
+    /// The file of what is remembered of a login.
+    pub(crate) fn note_of(&self, origin: &Origin) -> PathBuf {
+        match origin {
+            Origin::Home(name) => self.notes.join("homes").join(format!("{name}.json")),
+            Origin::Host => self.notes.join("host.json"),
+        }
     }
 
     /// Whether a login of this source is renewed only when the person uses Claude Code.
@@ -125,14 +132,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// Keeps everything fresh until the daemon leaves.
 pub(crate) async fn run(daemon: Arc<Daemon>) {
     daemon.registry.ready().await;
-    let all = async {
-        tokio::join!(
-            Keeper::new(&daemon, CredentialSource::LoginHome).run(),
-            Keeper::new(&daemon, CredentialSource::HostLogin).run(),
-            same::run(&daemon),
-            restore::run(&daemon),
-        )
-    };
+    let all = async { tokio::join!(keeper::run(&daemon), same::run(&daemon), restore::run(&daemon),) };
     tokio::select! {
         () = daemon.leave.cancelled() => {}
         _ = all => {}

@@ -7,15 +7,16 @@ use boxwood_core::credentials::expiry::pause_ms;
 use boxwood_core::credentials::sync::{Conflict, Decision};
 use boxwood_core::credentials::{CredentialFile, View};
 use boxwood_protocol::Event;
-use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
+use boxwood_protocol::credentials::CredentialMode;
 use tokio::task::JoinSet;
 
 use super::until;
 use super::watch::Who;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::provisioning::copies::{make_same, storage_of};
+use crate::provisioning::copies::make_same;
 use crate::provisioning::hold;
+use crate::provisioning::origin::Origin;
 use crate::provisioning::sync::{Holder as _, InDirectory};
 
 /// Both sides as they were seen; a file that cannot be read is nothing.
@@ -59,37 +60,36 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
 /// Begins what is due, and gives the moment at which something is to be tried again.
 fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut JoinSet<Made>) -> Option<i64> {
     let list = daemon.registry.list().into_iter().map(|info| info.id);
-    let all: BTreeMap<String, CredentialSource> =
+    let all: BTreeMap<String, Origin> =
         list.filter_map(|id| Some((source(daemon, &id)?, id))).map(|(s, id)| (id, s)).collect();
     copies.retain(|id, copy| copy.is_busy || all.contains_key(id));
     let inside = |id: &String| daemon.records.home(id).join(".claude");
-    let directories: BTreeSet<_> =
-        all.iter().flat_map(|(id, source)| [inside(id), storage_of(daemon, Some(*source))]).collect();
+    let directories: BTreeSet<_> = all.iter().flat_map(|(id, source)| [inside(id), source.storage(daemon)]).collect();
     daemon.renewals.watch.follow(Who::Same, directories);
     let now_ms = daemon.renewals.clock().now_ms;
     for (id, source) in &all {
         let copy = copies.entry(id.clone()).or_default();
-        if copy.is_busy || copy.not_before_ms > now_ms || copy.seen == Some(see(daemon, id, *source)) {
+        if copy.is_busy || copy.not_before_ms > now_ms || copy.seen == Some(see(daemon, id, source)) {
             continue;
         }
         copy.is_busy = true;
-        let (daemon, id, kind) = (Arc::clone(daemon), id.clone(), *source);
+        let (daemon, id, kind) = (Arc::clone(daemon), id.clone(), source.clone());
         work.spawn(async move {
             let _turn = daemon.turn(&id).lock_owned().await;
-            let outcome = same(&daemon, &id, kind).await;
+            let outcome = same(&daemon, &id, &kind).await;
             (id, outcome)
         });
     }
     copies.values().filter(|copy| !copy.is_busy).map(|copy| copy.not_before_ms).filter(|moment| *moment > now_ms).min()
 }
 
-async fn same(daemon: &Daemon, sandbox: &str, kind: CredentialSource) -> Result<Option<(Decision, Seen)>> {
-    if source(daemon, sandbox) != Some(kind) {
+async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Result<Option<(Decision, Seen)>> {
+    if source(daemon, sandbox).as_ref() != Some(kind) {
         return Ok(None);
     }
     // Seen before it is decided: what comes in between is then something else than was seen.
     let before = see(daemon, sandbox, kind);
-    let decision = make_same(daemon, sandbox, Some(kind), None).await?;
+    let decision = make_same(daemon, sandbox, kind, None).await?;
     let seen = match decision {
         Decision::Copy { .. } => see(daemon, sandbox, kind),
         Decision::Keep(_) | Decision::Conflict(_) => before,
@@ -126,14 +126,13 @@ fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, outcome
     }
 }
 
-/// The source of which a sandbox has a copy.
-fn source(daemon: &Daemon, sandbox: &str) -> Option<CredentialSource> {
-    let held = daemon.records.get(sandbox)?.held?;
-    held.source.filter(|_| held.mode == CredentialMode::Sync)
+/// The login of which a sandbox has a copy.
+fn source(daemon: &Daemon, sandbox: &str) -> Option<Origin> {
+    hold::origin_of(daemon, sandbox, CredentialMode::Sync)
 }
 
-fn see(daemon: &Daemon, sandbox: &str, source: CredentialSource) -> Seen {
-    let there = InDirectory(storage_of(daemon, Some(source))).read().ok().flatten();
+fn see(daemon: &Daemon, sandbox: &str, source: &Origin) -> Seen {
+    let there = InDirectory(source.storage(daemon)).read().ok().flatten();
     let there = there.and_then(|text| CredentialFile::parse(text.reveal().as_bytes()).ok());
     (there.map(|file| file.view()), hold::view_inside(daemon, sandbox))
 }

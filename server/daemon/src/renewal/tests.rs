@@ -21,6 +21,7 @@ use super::run;
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::provisioning::hold::Held;
+use crate::provisioning::origin::Origin;
 use crate::records::Record;
 use crate::sys;
 
@@ -256,7 +257,7 @@ async fn nothing_is_renewed_for_nobody_and_at_once_for_who_needs_it() {
     let task = world.run();
     tokio::time::sleep(Duration::from_secs(48 * 3600)).await;
     assert_eq!((world.attempts(), world.has("a", 1)), (0, true));
-    world.daemon.renewals.fresh(CredentialSource::LoginHome).await;
+    world.daemon.renewals.fresh(Origin::Home("default".to_owned())).await;
     assert_eq!(world.attempts(), 1);
     world.until("the token", || world.has("a", 2)).await;
     tokio::time::sleep(Duration::from_secs(48 * 3600)).await;
@@ -264,7 +265,7 @@ async fn nothing_is_renewed_for_nobody_and_at_once_for_who_needs_it() {
     world.update("a", true);
     world.until("the token of who runs", || world.has("a", 3)).await;
     // What is not due is not renewed because somebody asks.
-    world.daemon.renewals.fresh(CredentialSource::LoginHome).await;
+    world.daemon.renewals.fresh(Origin::Home("default".to_owned())).await;
     assert_eq!(world.attempts(), 2);
     task.abort();
 }

@@ -9,15 +9,17 @@ use notify::{RecommendedWatcher, RecursiveMode, Watcher as _};
 use tokio::sync::watch;
 
 use crate::credentials::host::CREDENTIALS;
+use crate::provisioning::origin::Origin;
 
 /// Made when Claude Code renews, also where its login is in a keychain and no file changes.
 const REFRESH: &str = ".oauth_refresh.lock";
 
 /// Who wants to know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Who {
-    LoginHome,
-    HostLogin,
+    /// Who keeps this login fresh.
+    Keeper(Origin),
+    /// Who keeps copies the same.
     Same,
 }
 
@@ -146,7 +148,7 @@ mod tests {
         let watch = Watch::new(Arc::new(sender));
         let home = root.join("logins/default/.claude");
         std::fs::create_dir_all(root.join("logins")).expect("made");
-        let follow = || watch.follow(Who::LoginHome, BTreeSet::from([home.clone()]));
+        let follow = || watch.follow(Who::Keeper(Origin::Host), BTreeSet::from([home.clone()]));
         follow();
         let mut expect = async |what: &str| {
             let seen = tokio::time::timeout(std::time::Duration::from_secs(20), changed.changed()).await;

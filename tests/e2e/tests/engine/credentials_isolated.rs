@@ -7,7 +7,9 @@ use std::path::PathBuf;
 use boxwood_e2e::cli::Finished;
 use boxwood_e2e::docker;
 use boxwood_e2e::terminal::Terminal;
+use boxwood_e2e::until;
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource, CredentialsStatus};
+use boxwood_protocol::operation::OutcomeKind;
 use boxwood_protocol::params::{EnsureAction, EnsureResult};
 use boxwood_protocol::sandbox::{SandboxInfo, SandboxState};
 use serde_json::{Value, json};
@@ -216,6 +218,38 @@ fn a_source_that_appears_or_goes_before_a_start_leads_to_the_right_mounts() {
     let _ = key(&["sign-out", "stored-key"]);
     let restarted = signing.world.boxwood(["restart", "--session", "one", "--json"]).run().ok();
     assert!(signing.inspected("one").contains(INSIDE), "{}", restarted.out());
+}
+
+#[test]
+fn whoever_takes_the_login_away_waits_for_a_claude_that_renews_it() {
+    let signing = Signing::with_sandboxes();
+    signing.lasts(NEARLY_OVER);
+    signing.sign_in();
+    let _ = signing.start_session("one", &[]);
+    let before = signing.login("default");
+    let _ = signing.identity.ask("fault", &json!({ "on": "refresh", "times": 1, "kind": "stall" }));
+    let renewing = signing.world.boxwood(["exec", "--session", "one", "--", "claude", "-p", "say hello"]).spawn();
+    let _ = signing.identity.ask("await", &json!({ "counter": "requests.refresh", "atLeast": 1, "seconds": 60 }));
+    assert!(signing.storage("default").join(".oauth_refresh.lock").is_dir(), "it holds the lock where all find it");
+    signing.lasts(HOURS);
+    let id = signing.start();
+    signing.give(&id, &signing.identity.sign_in(&signing.asked(&id)));
+    until("the end of the container in which somebody signs in", || signing.containers().is_empty().then_some(()));
+    assert_eq!(signing.login("default"), before, "nothing is put there while claude renews what is there");
+    let _ = signing.identity.ask("clear", &json!({}));
+    let end = signing.end(&id);
+    assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
+    // Had claude written afterwards, the new login would be gone.
+    let after = signing.login("default");
+    assert_eq!(signing.identity.count("signIns"), 2);
+    let _ = renewing.wait();
+    assert_ne!(before["refreshToken"], after["refreshToken"]);
+    let replaced = signing.world.state().join("logins/.replaced-default/.credentials.json");
+    let replaced: Value = serde_json::from_slice(&fs::read(replaced).expect("it is kept")).expect("whole");
+    assert_ne!(replaced["claudeAiOauth"]["refreshToken"], before["refreshToken"], "the one before was renewed first");
+    assert_eq!(signing.login("default")["refreshToken"], after["refreshToken"]);
+    signing.works_in("one");
+    signing.nobody_is_logged_out();
 }
 
 /// Signs in inside, on the terminal of one sandbox.

@@ -58,6 +58,22 @@ fn a_stored_token_ends_a_year_after_it_was_stored() {
 }
 
 #[test]
+fn a_token_that_only_the_persons_own_use_renews_is_told_when_it_has_ended() {
+    let held = login(1, Some(ACCOUNT), NOW);
+    let wish = Wish { source: Some(CredentialSource::HostLogin), mode: Some(CredentialMode::Token), consent: true };
+    let found = [Finding { source: CredentialSource::HostLogin, found: Found::Usable }];
+    let choice = choose(&found, &wish, true, false);
+    let check = |is_renewed_by_use, now_ms: i64, expected: CredentialHealth| {
+        let known = Known { login: Some(&held), is_renewed_by_use, ..Known::default() };
+        let (health, detail, has_step) = health(&choice, &known, now_ms);
+        assert_eq!((health, has_step), (expected, expected != CredentialHealth::Ok), "{detail}");
+    };
+    check(true, NOW + HOUR, CredentialHealth::Ok);
+    check(true, NOW + 9 * HOUR, CredentialHealth::Attention);
+    check(false, NOW + 9 * HOUR, CredentialHealth::Ok);
+}
+
+#[test]
 fn what_is_wrong_is_told_with_a_next_step() {
     let home = in_use(CredentialSource::LoginHome);
     let (refused, lent) = (blank(Some(ACCOUNT)), login(1, None, NOW).access_only().expect("a token"));

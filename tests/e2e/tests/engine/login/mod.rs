@@ -35,14 +35,14 @@ impl Signing {
         Self { world, identity }
     }
 
-    fn start(&self) -> String {
+    pub(crate) fn start(&self) -> String {
         let started =
             Rpc::open(&self.world).call::<StartLogin>(&LoginStartParams { replace: true, ..Default::default() });
         started.expect("it begins").operation_id
     }
 
     /// Waits until the code is wanted, and gives the address.
-    fn asked(&self, operation_id: &str) -> String {
+    pub(crate) fn asked(&self, operation_id: &str) -> String {
         let mut rpc = Rpc::open(&self.world);
         // What was asked before stands in the beginning of a subscription.
         boxwood_e2e::until("the question for the code", || {
@@ -58,12 +58,12 @@ impl Signing {
         })
     }
 
-    fn give(&self, operation_id: &str, code: &str) {
+    pub(crate) fn give(&self, operation_id: &str, code: &str) {
         let params = LoginCodeParams { operation_id: operation_id.to_owned(), code: Secret::new(code.to_owned()) };
         let _ = Rpc::open(&self.world).call::<LoginCode>(&params).expect("it is wanted");
     }
 
-    fn end(&self, operation_id: &str) -> OperationEnd {
+    pub(crate) fn end(&self, operation_id: &str) -> OperationEnd {
         let params = OperationParams { operation_id: operation_id.to_owned() };
         Rpc::open(&self.world).call::<Wait>(&params).expect("it ends")
     }
@@ -81,7 +81,7 @@ impl Signing {
             .expect("a login is kept")
     }
 
-    fn containers(&self) -> Vec<String> {
+    pub(crate) fn containers(&self) -> Vec<String> {
         self.world.filter().map(|filter| docker::containers_of("login", &filter)).unwrap_or_default()
     }
 
