@@ -21,6 +21,7 @@ use crate::context::Context;
 use crate::output::Screen;
 
 fn main() -> ExitCode {
+    leave_no_core();
     let arguments = Arguments::parse();
     match arguments.verb {
         Verb::Lsp { .. } => boxwood_lsp::run(),
@@ -30,6 +31,17 @@ fn main() -> ExitCode {
             let context = Context { global: arguments.global, screen };
             command_line(verb, &context)
         }
+    }
+}
+
+/// Credentials pass through every process of this program; when one dies badly, its memory is not to be left in a file.
+fn leave_no_core() {
+    #[cfg(unix)]
+    {
+        use rustix::process::{Resource, Rlimit, setrlimit};
+
+        // Lowering a limit is refused to nobody.
+        let _ = setrlimit(Resource::Core, Rlimit { current: Some(0), maximum: Some(0) });
     }
 }
 

@@ -1,5 +1,6 @@
 //! Claude Code as the person has it on the host: the real one, signed in to the imitation.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -35,24 +36,35 @@ impl HostClaude {
         Self { binary: String::from_utf8_lossy(&found.stdout).into_owned().into() }
     }
 
+    /// The environment that it has with the home of the realm's person.
+    fn environment(realm: &Realm) -> Vec<(OsString, OsString)> {
+        let set = |name: &str, value: OsString| (name.into(), value);
+        vec![
+            set("PATH", std::env::var_os("PATH").unwrap_or_default()),
+            set("HOME", realm.world.home().into()),
+            set("HTTPS_PROXY", realm.identity.proxy.clone().into()),
+            set("NODE_EXTRA_CA_CERTS", realm.world.root().join("identity.pem").into()),
+            set("DISABLE_AUTOUPDATER", "1".into()),
+            set("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1".into()),
+            // It may be root who tests.
+            set("IS_SANDBOX", "1".into()),
+            // Nobody is there to see a browser.
+            set("BROWSER", "/bin/false".into()),
+        ]
+    }
+
     /// A call of it with the home of the realm's person.
     #[must_use]
     pub fn call(&self, realm: &Realm, args: &[&str]) -> Cli {
-        let home = realm.world.home();
-        let port = realm.identity.proxy.clone();
-        let path = std::env::var_os("PATH").unwrap_or_default();
-        Cli::new(&self.binary)
-            .only_env(&[])
-            .env("PATH", path)
-            .env("HOME", &home)
-            .env("HTTPS_PROXY", port)
-            .env("NODE_EXTRA_CA_CERTS", realm.world.root().join("identity.pem"))
-            .env("DISABLE_AUTOUPDATER", "1")
-            .env("CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC", "1")
-            .env("IS_SANDBOX", "1")
-            .env("BROWSER", "/bin/false")
-            .within(home)
-            .args(args)
+        Cli::new(&self.binary).only_env(&Self::environment(realm)).within(realm.world.home()).args(args)
+    }
+
+    /// The same, to be started by the test itself.
+    #[must_use]
+    pub fn command(&self, realm: &Realm, args: &[&str]) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.env_clear().envs(Self::environment(realm)).current_dir(realm.world.home()).args(args);
+        command
     }
 
     /// It answers.

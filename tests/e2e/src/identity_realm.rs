@@ -212,19 +212,24 @@ impl Realm {
     }
 
     /// Waits until a sign-in wants its code, and gives the address where a person gets it.
+    #[must_use]
     pub fn address_of(&self, operation_id: &str) -> String {
-        crate::until("the question for the code", || {
-            let mut rpc = Rpc::open(&self.world);
-            // What was asked before stands in the beginning of a subscription.
-            let _ = rpc.ask(SUBSCRIBE_METHOD, &json!({}))?;
-            let event = rpc.receive()?["params"]["result"].take();
-            let asks: Vec<LoginAsk> = serde_json::from_value(event["logins"][operation_id].clone()).ok()?;
-            let url = asks.iter().find_map(|ask| match ask {
-                LoginAsk::Url { url } => Some(url.clone()),
-                _ => None,
-            });
-            url.filter(|_| asks.contains(&LoginAsk::WantsCode))
-        })
+        crate::until("the question for the code", || self.address_now(operation_id))
+    }
+
+    /// The address where a person gets the code that a sign-in wants, if it wants one now.
+    #[must_use]
+    pub fn address_now(&self, operation_id: &str) -> Option<String> {
+        let mut rpc = Rpc::try_open(&self.world)?;
+        // What was asked before stands in the beginning of a subscription.
+        let _ = rpc.ask(SUBSCRIBE_METHOD, &json!({}))?;
+        let event = rpc.receive()?["params"]["result"].take();
+        let asks: Vec<LoginAsk> = serde_json::from_value(event["logins"][operation_id].clone()).ok()?;
+        let url = asks.iter().find_map(|ask| match ask {
+            LoginAsk::Url { url } => Some(url.clone()),
+            _ => None,
+        });
+        url.filter(|_| asks.contains(&LoginAsk::WantsCode))
     }
 
     /// The login in a sandbox.

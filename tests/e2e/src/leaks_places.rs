@@ -148,9 +148,9 @@ fn lines(text: &str) -> Vec<String> {
 #[derive(Debug)]
 pub struct Watch {
     is_over: Arc<AtomicBool>,
-    processes: JoinHandle<Vec<Hit>>,
+    processes: Option<JoinHandle<Vec<Hit>>>,
     engine: Child,
-    events: JoinHandle<Vec<u8>>,
+    events: Option<JoinHandle<Vec<u8>>>,
 }
 
 impl Watch {
@@ -179,7 +179,7 @@ impl Watch {
             let _ = told.read_to_end(&mut all);
             all
         });
-        Self { is_over, processes, engine, events }
+        Self { is_over, processes: Some(processes), engine, events: Some(events) }
     }
 
     /// Ends it, and gives what was seen of processes and what the engine told.
@@ -188,10 +188,21 @@ impl Watch {
     /// When it failed.
     #[must_use]
     pub fn end(mut self) -> (Vec<Hit>, Vec<u8>) {
+        self.stop();
+        let seen = self.processes.take().expect("it looks").join().expect("it looks");
+        (seen, self.events.take().expect("it listens").join().expect("it listens"))
+    }
+
+    fn stop(&mut self) {
         self.is_over.store(true, Ordering::SeqCst);
-        let seen = self.processes.join().expect("it looks");
+        // It may have ended by itself.
         let _ = self.engine.kill();
         let _ = self.engine.wait();
-        (seen, self.events.join().expect("it listens"))
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop();
     }
 }

@@ -34,17 +34,27 @@ impl Rpc {
     /// When there is none, or it does not speak WebSocket.
     #[must_use]
     pub fn open(world: &World) -> Self {
-        let mut stream = connect(world);
+        Self::try_open(world).expect("the daemon answers")
+    }
+
+    /// The same with a daemon that may be gone at any moment.
+    ///
+    /// # Panics
+    /// When what answers does not speak WebSocket.
+    #[must_use]
+    pub fn try_open(world: &World) -> Option<Self> {
+        let mut stream = UnixStream::connect(world.runtime().join("daemon.sock")).ok()?;
+        stream.set_read_timeout(Some(ANSWER)).ok()?;
         let request = "GET / HTTP/1.1\r\nHost: boxwood\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
                        Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n\r\n";
-        stream.write_all(request.as_bytes()).expect("the daemon listens");
+        stream.write_all(request.as_bytes()).ok()?;
         let (mut head, mut byte) = (Vec::new(), [0]);
         while !head.ends_with(b"\r\n\r\n") {
-            stream.read_exact(&mut byte).expect("the daemon answers");
+            stream.read_exact(&mut byte).ok()?;
             head.push(byte[0]);
         }
         assert!(head.starts_with(b"HTTP/1.1 101"), "{}", String::from_utf8_lossy(&head));
-        Self { stream, next_id: 0 }
+        Some(Self { stream, next_id: 0 })
     }
 
     /// Sends bytes as they are.

@@ -165,17 +165,19 @@ impl Subject<'_> {
         let own = self.daemon.paths.sandbox(self.sandbox);
         if super::is_last_sync_due(&own, mode) {
             // The copy may hold what was renewed last; it does not go before that is safe.
-            warnings.extend(self.same(before.and_then(|held| held.source)).await?);
+            self.make_same(before.and_then(|held| held.source), &mut warnings).await?;
         } else if mode == CredentialMode::Sync && !super::is_copy(&own) {
             // What both sides had in an earlier time says nothing of this copy.
             files::remove(&own.join(super::sync::RECORD))?;
         }
         let applied = apply(&self.place(), mode, material.as_ref(), &mut || Ok(()))?;
-        self.remember(Held { source, mode })?;
-        if mode == CredentialMode::Sync {
-            // Only now: what was made inside before this mode has gone to a place of its own, and is no copy.
-            warnings.extend(self.same(source).await.unwrap_or_else(|problem| vec![problem.to_string()]));
+        // Not before: a login that is found when a sandbox begins to hold a copy was made inside, and is put away.
+        if mode == CredentialMode::Sync
+            && let Err(problem) = self.make_same(source, &mut warnings).await
+        {
+            warnings.push(problem.to_string());
         }
+        self.remember(Held { source, mode })?;
         self.daemon.renewals.saw_to(self.sandbox);
         if let Err(refusal) = choice.outcome
             && refusal.is_worth_saying()
@@ -186,13 +188,14 @@ impl Subject<'_> {
         Ok(Outcome { for_gateway: Some((applied.injections, applied.reach)), warnings })
     }
 
-    /// Makes the copy and the login of a source the same. Says what keeps them from being so.
-    async fn same(&self, source: Option<CredentialSource>) -> Result<Vec<String>> {
+    /// Makes the copy in the sandbox and the login of `source` the same.
+    async fn make_same(&self, source: Option<CredentialSource>, warnings: &mut Vec<String>) -> Result<()> {
         let origin = source.and_then(|source| Origin::of(self.daemon, self.sandbox, source)).unwrap_or(Origin::Host);
-        Ok(match super::copies::make_same(self.daemon, self.sandbox, &origin, None).await? {
-            Decision::Conflict(conflict) => vec![format!("{}: {}", conflict.reason(), conflict.next_step())],
-            Decision::Keep(_) | Decision::Copy { .. } => Vec::new(),
-        })
+        let decision = super::copies::make_same(self.daemon, self.sandbox, &origin, None).await?;
+        if let Decision::Conflict(conflict) = decision {
+            warnings.push(format!("{}: {}", conflict.reason(), conflict.next_step()));
+        }
+        Ok(())
     }
 
     /// The mode in which it would hold a credential now. Nothing changes.

@@ -102,8 +102,13 @@ impl Person {
         let sandbox: SandboxInfo = serde_json::from_value(result["sandbox"].take()).expect("a sandbox");
         world.forget_image(&sandbox.image);
         realm.connect();
-        let _ = world.boxwood(["git", "allow", "git.example"]).run().ok();
-        until("a credential for git", || world.sh(FILL).out().contains(GIT_PASSWORD).then_some(()));
+        // The person lets git's host be reached, and given its password.
+        for what in ["egress", "git"] {
+            let _ = world.boxwood([what, "allow", "git.example"]).run().ok();
+        }
+        until("the channel", || (world.sh("test -S /tmp/boxwood-$(id -u)/git.sock").status == 0).then_some(()));
+        let given = world.sh(FILL);
+        assert!(given.out().contains(GIT_PASSWORD), "{}", given.told("gave git nothing"));
         let mut terminal = Terminal::open(world, "attach");
         terminal.wait_for("bypass permissions on");
         // What runs in the background while everything is searched.
