@@ -332,7 +332,7 @@ pub(crate) fn view_inside(daemon: &Daemon, sandbox: &str) -> View {
 }
 
 /// Puts the access token of a source's login into a sandbox that holds one of it, and gives what was put there. `None` when
-/// it holds something else by now, or there is no token that works. Whoever calls this has the sandbox's turn.
+/// it holds something else by now, or there is no token. Whoever calls this has the sandbox's turn.
 pub(crate) async fn hand_out(daemon: &Arc<Daemon>, origin: &Origin, sandbox: &str) -> Result<Option<View>> {
     if origin_of(daemon, sandbox, CredentialMode::Token).as_ref() != Some(origin) {
         return Ok(None);
@@ -340,8 +340,7 @@ pub(crate) async fn hand_out(daemon: &Arc<Daemon>, origin: &Origin, sandbox: &st
     let Some(known) = daemon.registry.get(sandbox) else { return Ok(None) };
     let Some(login) = origin.login(daemon).await? else { return Ok(None) };
     let view = login.view();
-    let access = login.file.access_only().filter(|_| !view.is_access_over(&daemon.renewals.clock()));
-    let Some(access) = access else { return Ok(None) };
+    let Some(access) = login.file.access_only() else { return Ok(None) };
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
     directory.unlink_oddity(CREDENTIALS)?;

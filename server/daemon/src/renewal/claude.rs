@@ -6,13 +6,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use boxwood_core::credentials::file::MAX_BYTES;
-use boxwood_core::credentials::{CredentialFile, LoginState};
+use boxwood_core::credentials::{CredentialFile, Fingerprint, LoginState};
 use boxwood_protocol::{ErrorCode, RpcError};
 use tokio::process::Command;
+use zeroize::Zeroizing;
 
-use crate::claude_directory::ClaudeDirectory;
+use crate::claude_directory::Locked;
 use crate::credentials::host::CREDENTIALS;
-use crate::credentials::locks::{self, Purpose};
 use crate::credentials::process::{self, Bounds, RunError};
 use crate::daemon::{Daemon, Lookup};
 use crate::error::Result;
@@ -20,8 +20,6 @@ use crate::login;
 use crate::operations::{Handle, Subject};
 use crate::provisioning::origin::Origin;
 
-/// How long Claude Code's own locks are waited for.
-const PATIENCE: Duration = Duration::from_secs(15);
 /// What Claude Code on this machine may take. It gives up by itself long before.
 const BOUNDS: Bounds = Bounds { time: Duration::from_secs(180), output: 64 << 10 };
 /// Variables by which it would take another credential than its login, or that belong to a session that runs.
@@ -53,10 +51,10 @@ fn is_program(path: &Path) -> bool {
 pub(super) async fn renew(daemon: &Arc<Daemon>, origin: &Origin) -> Result<()> {
     let (daemon_, origin) = (Arc::clone(daemon), origin.clone());
     let started = daemon.operations.start("renewLogin", Subject::default(), move |handle| async move {
-        let before = origin.login(&daemon_).await?.map(|login| login.view().access);
-        work(&daemon_, &handle, &origin).await?;
+        let before = origin.login(&daemon_).await?.and_then(|login| login.view().access);
+        work(&daemon_, &handle, &origin, before.as_ref()).await?;
         let after = origin.login(&daemon_).await?;
-        let is_renewed = after.as_ref().is_some_and(|after| Some(after.view().access) != before);
+        let is_renewed = after.as_ref().is_some_and(|after| after.view().access != before);
         let unusable =
             |message: &str, hint: &str| Err(RpcError::new(ErrorCode::CredentialUnusable, message).hint(hint));
         match after.map(|after| after.view().state) {
@@ -71,41 +69,41 @@ pub(super) async fn renew(daemon: &Arc<Daemon>, origin: &Origin) -> Result<()> {
     end.error.map_or(Ok(()), Err)
 }
 
-async fn work(daemon: &Arc<Daemon>, handle: &Handle, origin: &Origin) -> Result<()> {
+async fn work(daemon: &Arc<Daemon>, handle: &Handle, origin: &Origin, before: Option<&Fingerprint>) -> Result<()> {
     match origin {
         Origin::Home(name) => {
             // One place: whoever began before this daemon comes to his end first.
             #[cfg(test)]
             if let Some(fake) = daemon.renewals.fake.get() {
-                hasten(daemon, name).await?;
+                hasten(daemon, name, before).await?;
                 return fake.renew(&origin.storage(daemon)).await;
             }
             login::settle_renewals(daemon).await?;
-            let storage = hasten(daemon, name).await?;
-            login::renew(daemon, handle, &storage).await
+            match hasten(daemon, name, before).await? {
+                true => login::renew(daemon, handle, &origin.storage(daemon)).await,
+                false => Ok(()),
+            }
         }
         Origin::Host => on_host(daemon).await,
     }
 }
 
 /// Has the login of the login home look as if it were nearly over, which it is not yet for Claude Code when it is for us.
-/// A kill at any moment leaves a login that is renewed by whoever looks at it first.
-async fn hasten(daemon: &Daemon, name: &str) -> Result<PathBuf> {
-    let home = daemon.sources.logins().join(name);
-    let storage = home.join(".claude");
-    let held = |cause: locks::LockError| RpcError::new(ErrorCode::CredentialLocked, cause.to_string());
-    let refresh = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(held)?;
-    let write = locks::take(&storage, Purpose::Write, PATIENCE).await.map_err(held)?;
-    let directory = ClaudeDirectory::open(&home)?;
-    let file = directory.head(CREDENTIALS, MAX_BYTES as u64 + 1)?;
-    if let Some(mut file) = file.and_then(|bytes| CredentialFile::parse(&bytes).ok())
-        && file.hasten(daemon.renewals.clock().now_ms)
-        && !refresh.is_lost()
-        && !write.is_lost()
-    {
-        directory.write_if_different(CREDENTIALS, file.render().reveal())?;
+/// A kill at any moment leaves a login that is renewed by whoever looks at it first. False when somebody renewed it already.
+async fn hasten(daemon: &Daemon, name: &str, before: Option<&Fingerprint>) -> Result<bool> {
+    let home = Locked::open(&daemon.sources.logins().join(name)).await?;
+    let file = home.directory().head(CREDENTIALS, MAX_BYTES as u64 + 1)?;
+    let Some(mut file) = file.map(Zeroizing::new).and_then(|bytes| CredentialFile::parse(&bytes).ok()) else {
+        return Ok(false);
+    };
+    if file.view().access.as_ref() != before {
+        return Ok(false);
     }
-    Ok(storage)
+    if file.hasten(daemon.renewals.clock().now_ms) {
+        home.check()?;
+        home.directory().write_if_different(CREDENTIALS, file.render().reveal())?;
+    }
+    Ok(true)
 }
 
 async fn on_host(daemon: &Daemon) -> Result<()> {
