@@ -240,7 +240,7 @@ impl CredentialFile {
         }
     }
 
-    /// Has Claude Code renew the login as soon as it looks at it, for which `claude auth status` is enough: it renews what
+    /// Has Claude Code renew the login as soon as it looks at it, for which `claude plugin list` is enough: it renews what
     /// ends within five minutes. Only the time changes, so a kill before the renewal loses nothing. False when there
     /// is no login that it could renew, or when it would renew it anyway.
     pub fn hasten(&mut self, now_ms: i64) -> bool {

@@ -63,6 +63,10 @@ pub(super) async fn start(daemon: &Arc<Daemon>, handle: &Handle, directory: &Pat
     Ok(Container { engine, id })
 }
 
+/// Arguments with which Claude Code renews what ends within five minutes, waits for that and does nothing else: it asks nobody
+/// but the identity server, and starts no server of the person's. `auth status` often ends before it has begun to renew.
+pub(crate) const RENEW: [&str; 2] = ["plugin", "list"];
+
 /// Has the real `claude` look at the login in `claude` on the host, which renews what is nearly over, and waits for its end.
 /// Claude Code is the container's main process, so that it comes to its end whatever becomes of this process.
 pub(super) async fn renew(daemon: &Arc<Daemon>, handle: &Handle, directory: &Path, claude: &Path) -> Result<()> {
@@ -72,7 +76,7 @@ pub(super) async fn renew(daemon: &Arc<Daemon>, handle: &Handle, directory: &Pat
     let mut spec = spec(daemon, &handle.id, &parts);
     spec.name = format!("boxwood-renewal-{}", &handle.id[..12.min(handle.id.len())]);
     spec.labels.insert(labels::ROLE.to_owned(), RENEWAL.to_owned());
-    spec.command = [CLAUDE, "auth", "status"].map(str::to_owned).to_vec();
+    spec.command = std::iter::once(CLAUDE).chain(RENEW).map(str::to_owned).collect();
     let what = "make the container to renew a login with";
     let id = creation::create(daemon, &engine, spec, &handle.id).await.map_err(failed(what))?;
     let ran = match engine.start_container(&id).await {

@@ -27,6 +27,7 @@ use boxwood_protocol::params::Empty;
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
+pub(crate) use self::container::RENEW;
 use self::converse::{Terminal, Word};
 use self::home::{Fresh, Held};
 pub(crate) use self::keep::Keep;

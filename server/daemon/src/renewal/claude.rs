@@ -1,5 +1,4 @@
-//! Has the real `claude` renew a login. `claude auth status` is enough for that: it renews what ends within five minutes,
-//! under Claude Code's own locks.
+//! Has the real `claude` renew a login: it renews what ends within five minutes, under Claude Code's own locks.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -112,7 +111,7 @@ async fn on_host(daemon: &Daemon) -> Result<()> {
             .hint("use Claude Code on this machine; what it renews then goes to the sandboxes")
     };
     let mut command = Command::new(daemon.renewals.program.as_ref().ok_or_else(missing)?);
-    command.args(["auth", "status"]).current_dir(&daemon.paths.home);
+    command.args(login::RENEW).current_dir(&daemon.paths.home);
     for (name, _) in std::env::vars_os() {
         if NOT_INHERITED.iter().any(|prefix| name.to_string_lossy().starts_with(prefix)) {
             command.env_remove(name);

@@ -21,8 +21,8 @@ use crate::provisioning::sync::{Holder as _, InDirectory};
 
 /// Both sides as they were seen; a file that cannot be read is nothing.
 type Seen = (Option<View>, View);
-/// What came of one copy: which sandbox's, and what was decided about what.
-type Made = (String, Result<Option<(Decision, Seen)>>);
+/// What came of making a sandbox's copy the same; nothing when it has none any more.
+type Made = Result<Option<(Decision, Seen)>>;
 
 #[derive(Default)]
 struct Copy {
@@ -40,7 +40,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
     let mut changed = daemon.renewals.changed.subscribe();
     let mut running = daemon.registry.running();
     let mut copies: BTreeMap<String, Copy> = BTreeMap::new();
-    let mut work: JoinSet<Made> = JoinSet::new();
+    let mut work: JoinSet<(String, Made)> = JoinSet::new();
     loop {
         changed.borrow_and_update();
         running.borrow_and_update();
@@ -58,7 +58,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
 }
 
 /// Begins what is due, and gives the moment at which something is to be tried again.
-fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut JoinSet<Made>) -> Option<i64> {
+fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut JoinSet<(String, Made)>) -> Option<i64> {
     let list = daemon.registry.list().into_iter().map(|info| info.id);
     let all: BTreeMap<String, Origin> =
         list.filter_map(|id| Some((source(daemon, &id)?, id))).map(|(s, id)| (id, s)).collect();
@@ -83,7 +83,7 @@ fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut Jo
     copies.values().filter(|copy| !copy.is_busy).map(|copy| copy.not_before_ms).filter(|moment| *moment > now_ms).min()
 }
 
-async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Result<Option<(Decision, Seen)>> {
+async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Made {
     if source(daemon, sandbox).as_ref() != Some(kind) {
         return Ok(None);
     }
@@ -97,7 +97,7 @@ async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Result<Option<(D
     Ok(Some((decision, seen)))
 }
 
-fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, outcome: Result<Option<(Decision, Seen)>>) {
+fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, outcome: Made) {
     let Some(copy) = copies.get_mut(id) else { return };
     copy.is_busy = false;
     match outcome {
