@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::certificates::Certificates;
 use crate::credentials::gather::Sources;
+use crate::credentials::locks;
 use crate::egress::Egress;
 use crate::error::Result;
 use crate::git::Git;
@@ -75,6 +76,7 @@ impl Daemon {
         {
             files::private_directory(directory)?;
         }
+        locks::notes::keep_in(&paths.state);
         let hub = Hub::new();
         let metrics = Metrics::load(paths.state.join("metrics.json"));
         Ok(Arc::new(Self {

@@ -13,12 +13,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::guarded;
+
+pub(crate) mod notes;
 
 /// What is to be done under a lock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -112,10 +114,8 @@ impl Drop for Lock {
     fn drop(&mut self) {
         self.toucher.abort();
         // The last one first, as Claude Code does. What is no longer ours stays.
-        for directory in self.held.iter().rev().filter(|directory| directory.is_ours()) {
-            if let Err(cause) = fs::remove_dir(&directory.path) {
-                tracing::warn!(path = %directory.path.display(), %cause, "a lock of Claude Code's was not given back");
-            }
+        for directory in self.held.iter().rev() {
+            directory.give_back();
         }
     }
 }
@@ -151,7 +151,7 @@ fn attempt(storage: &Path, purpose: Purpose, habits: Habits) -> Result<Vec<Direc
             Ok(directory) => held.push(directory),
             Err(Refused::Held(path, touched)) => {
                 for directory in held {
-                    let _ = fs::remove_dir(&directory.path);
+                    directory.give_back();
                 }
                 return Err(LockError::Held { path, pid: None, touched });
             }
@@ -220,7 +220,11 @@ impl Directory {
             match fs::create_dir(&path) {
                 Ok(()) => {
                     return match fs::symlink_metadata(&path) {
-                        Ok(metadata) => Ok(Self { mark: Mark::of(&metadata), path }),
+                        Ok(metadata) => {
+                            let mark = Mark::of(&metadata);
+                            notes::write(&path, &mark);
+                            Ok(Self { path, mark })
+                        }
                         Err(cause) => Err(Refused::Failed(path, cause)),
                     };
                 }
@@ -252,6 +256,16 @@ impl Directory {
         Err(Refused::Held(path, Duration::ZERO))
     }
 
+    /// Gives it back, unless it is no longer ours.
+    fn give_back(&self) {
+        if self.is_ours()
+            && let Err(cause) = fs::remove_dir(&self.path)
+        {
+            tracing::warn!(path = %self.path.display(), %cause, "a lock of Claude Code's was not given back");
+        }
+        notes::forget(&self.mark);
+    }
+
     /// Whether it is the directory that was made, and not one that somebody made after taking it away.
     fn is_ours(&self) -> bool {
         fs::symlink_metadata(&self.path).is_ok_and(|metadata| Mark::of(&metadata) == self.mark)
@@ -274,7 +288,7 @@ impl Directory {
 }
 
 /// What a directory is known again by although it is touched: where it is on the disk, and when it was made.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct Mark {
     inode: u64,
     born: Option<SystemTime>,

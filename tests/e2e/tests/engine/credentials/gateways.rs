@@ -43,7 +43,7 @@ fn a_gateway_that_lost_a_stored_key_gets_it_again_from_the_next_daemon() {
     let api = Api::serve(&mut world);
     let port = api.url.rsplit(':').next().expect("a port");
     world.configure(&json!({ "network": "gateway", "egress": {
-        "hosts": { "api.test": docker::gateway() }, "rules": [{ "host": "api.test", "action": "allow", "private": true }],
+        "hosts": { "api.test": docker::gateway() }, "rules": [{ "host": format!("api.test:{port}"), "action": "allow", "private": true }],
     } }));
     let url = format!("http://api.test:{port}");
     let _ = bare(&world, &["credentials", "set", "api-key", "--base-url", &url]).input(KEY).run().ok();

@@ -1,7 +1,7 @@
 //! The sandbox has a login: its own, or a copy that is kept the same on both sides.
 
 use boxwood_e2e::identity_host::HostClaude;
-use boxwood_e2e::identity_realm::Realm;
+use boxwood_e2e::identity_realm::{Realm, stored};
 use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::until;
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
@@ -49,7 +49,9 @@ fn a_login_of_its_own_is_made_inside_and_survives_whatever_becomes_of_the_sandbo
     realm.works("", "in-another-image");
     assert_eq!(realm.identity.count("refreshes"), 4);
     assert_eq!((realm.identity.count("signIns"), realm.identity.count("reuseDetections")), (1, 0));
-    assert!(realm.login_in(&sandbox)["refreshToken"].is_string(), "it is the sandbox's own");
+    let home = realm.world.state().join("logins/default/.claude");
+    assert!(stored(&home)["refreshToken"].is_string(), "it is in the login home");
+    assert!(realm.login_in(&sandbox)["refreshToken"].is_null(), "and in no other place");
 }
 
 #[test]

@@ -75,30 +75,3 @@ fn the_hosts_login_is_handed_out_without_what_renews_it() {
     assert_eq!(realm.identity.count("refreshes"), 3);
     assert_eq!(realm.identity.count("reuseDetections"), 0);
 }
-
-#[test]
-fn a_login_home_is_kept_fresh_outside_and_handed_out() {
-    let realm = Realm::new();
-    let _ = realm.world.list();
-    // Its access token has little left, so it has to be renewed soon; what it is renewed to lasts.
-    let _ = realm.identity.ask("settings", &json!({ "accessSeconds": 240 }));
-    realm.sign_in();
-    let _ = realm.identity.ask("settings", &json!({ "accessSeconds": 8 * 3600 }));
-    realm.choose("token", "login-home");
-    let sandbox = realm.start();
-    let status = realm.status();
-    assert_eq!((status.source, status.mode), (Some(CredentialSource::LoginHome), Some(CredentialMode::Token)));
-    realm.works("", "with-the-first-token");
-    let fresh = || {
-        realm.identity.count("refreshes") == 1 && {
-            let inside = realm.login_in(&sandbox)["accessToken"].as_str().unwrap_or_default().to_owned();
-            realm.identity.state_of(&inside) == "valid"
-        }
-    };
-    until("it is renewed", || fresh().then_some(()));
-    // The first one has ended: from now on only the renewed one works.
-    let _ = realm.identity.ask("advance", &json!({ "seconds": 600 }));
-    realm.works("", "with-the-renewed-token");
-    assert_eq!(realm.login_in(&sandbox).get("refreshToken"), None, "what renews it is not inside");
-    assert_eq!(realm.identity.count("reuseDetections"), 0);
-}
