@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use boxwood_core::paths::Paths;
 use boxwood_protocol::contract::{Hello, StopDaemon};
+use boxwood_protocol::credentials::ENVIRONMENT;
 use boxwood_protocol::params::{DaemonStopParams, HelloParams};
 use boxwood_protocol::{ErrorCode, RpcError};
 
@@ -27,10 +28,6 @@ const ATTEMPTS: u32 = 5;
 
 /// Most of the last words of a failed daemon that are repeated, bytes.
 const LAST_WORDS: u64 = 2048;
-
-/// Secrets of the client that started the daemon must not live on in it; each request brings its own.
-const NOT_INHERITED: [&str; 4] =
-    ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "ANTHROPIC_BASE_URL", "CLAUDE_CODE_OAUTH_TOKEN"];
 
 /// Connects a client to the daemon of this user.
 #[derive(Debug, Clone)]
@@ -231,8 +228,10 @@ impl Launcher {
         let stderr = last_words.as_ref().and_then(|file| file.try_clone().ok()).map_or_else(Stdio::null, Stdio::from);
         let mut command = tokio::process::Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(writer).stderr(stderr);
-        for secret in NOT_INHERITED {
-            command.env_remove(secret);
+        // Credentials of the client that started the daemon must not live on in it, nor what says where they are for; each
+        // request brings its own.
+        for variable in ENVIRONMENT {
+            command.env_remove(variable.name);
         }
         detach(&mut command);
         let child = command.spawn().map_err(|error| failed(&error))?;

@@ -4,8 +4,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use boxwood_protocol::Event;
 use boxwood_protocol::credentials::CredentialMode;
 use boxwood_protocol::sandbox::SandboxState;
+use tokio::sync::broadcast::error::RecvError;
 
 use super::lock;
 use crate::daemon::Daemon;
@@ -14,21 +16,25 @@ use crate::lifecycle::gateway;
 use crate::provisioning::hold;
 
 pub(super) async fn run(daemon: &Arc<Daemon>) {
-    let mut running = daemon.registry.running();
-    let mut tried = BTreeSet::new();
+    let mut events = daemon.hub.listen();
+    let mut done = BTreeSet::new();
     loop {
-        running.borrow_and_update();
         for info in daemon.registry.list() {
-            let is_running = info.state == SandboxState::Running;
-            if !is_running || lock(&daemon.renewals.seen_to).contains(&info.id) || !tried.insert(info.id.clone()) {
+            // One whose gateway is not talked to yet changes as soon as it is. Its turn is left to whoever sees to that.
+            let is_ready = info.state == SandboxState::Running && daemon.egress.knows(&info.id);
+            if !is_ready || lock(&daemon.renewals.seen_to).contains(&info.id) || !done.insert(info.id.clone()) {
                 continue;
             }
             if let Err(problem) = restore(daemon, &info.id).await {
                 tracing::warn!(sandbox = info.id, %problem, "its gateway may lack what it puts on requests");
             }
         }
-        if running.changed().await.is_err() {
-            return;
+        loop {
+            match events.recv().await {
+                Ok(Event::SandboxChanged { .. }) | Err(RecvError::Lagged(_)) => break,
+                Ok(_) => {}
+                Err(RecvError::Closed) => return,
+            }
         }
     }
 }

@@ -41,9 +41,9 @@ fn a_gateway_that_lost_a_stored_key_gets_it_again_from_the_next_daemon() {
     let mut world = World::new();
     world.set("BOXWOOD_KEYRING", "file");
     let api = Api::serve(&mut world);
-    let port = api.url.rsplit(':').next().expect("a port");
+    let port: u16 = api.url.rsplit(':').next().and_then(|port| port.parse().ok()).expect("a port");
     world.configure(&json!({ "network": "gateway", "egress": {
-        "hosts": { "api.test": docker::gateway() }, "rules": [{ "host": format!("api.test:{port}"), "action": "allow", "private": true }],
+        "hosts": { "api.test": docker::gateway() }, "rules": [{ "host": "api.test", "ports": [port], "action": "allow", "private": true }],
     } }));
     let url = format!("http://api.test:{port}");
     let _ = bare(&world, &["credentials", "set", "api-key", "--base-url", &url]).input(KEY).run().ok();

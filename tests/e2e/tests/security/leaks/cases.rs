@@ -60,7 +60,7 @@ fn the_hosts_login_on_both_sides() {
 #[test]
 fn a_key_of_the_environment() {
     let key = "sk-ant-api03-Y2FuYXJ5IG9mIHRoZSBlbnZpcm9ubWVudCwgbm90IGEga2V5-canary";
-    let person = with_environment(&[("CI", "1")], &[("environment key", "ANTHROPIC_API_KEY", key)]);
+    let person = with_environment(&[], &[("environment key", "ANTHROPIC_API_KEY", key)]);
     let watched = OF_THE_CLIENT.map(|place| ("environment key", place));
     let table = [("environment key", "socket:to the daemon")];
     person.is_hunted("a key of the environment", |_| (), &table, &watched);
