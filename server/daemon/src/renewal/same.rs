@@ -22,7 +22,7 @@ use crate::provisioning::sync::{Holder as _, InDirectory};
 /// Both sides as they were seen; a file that cannot be read is nothing.
 type Seen = (Option<View>, View);
 /// What came of making a sandbox's copy the same; nothing when it has none any more.
-type Made = Result<Option<(Decision, Seen)>>;
+type Made = Result<Option<(Decision, Option<Seen>)>>;
 
 #[derive(Default)]
 struct Copy {
@@ -90,9 +90,10 @@ async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Made {
     // Seen before it is decided: what comes in between is then something else than was seen.
     let before = see(daemon, sandbox, kind);
     let decision = make_same(daemon, sandbox, kind, None).await?;
+    // After a copy it is looked at once more: what came in between must not be taken for what was copied.
     let seen = match decision {
-        Decision::Copy { .. } => see(daemon, sandbox, kind),
-        Decision::Keep(_) | Decision::Conflict(_) => before,
+        Decision::Copy { .. } => None,
+        Decision::Keep(_) | Decision::Conflict(_) => Some(before),
     };
     Ok(Some((decision, seen)))
 }
@@ -102,7 +103,7 @@ fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, outcome
     copy.is_busy = false;
     match outcome {
         Ok(Some((decision, seen))) => {
-            (copy.seen, copy.failures) = (Some(seen), 0);
+            (copy.seen, copy.failures) = (seen, 0);
             let conflict = match decision {
                 Decision::Conflict(conflict) => Some(conflict),
                 Decision::Copy { from, .. } => {
