@@ -19,6 +19,8 @@ pub(crate) use locked::Locked;
 
 /// Name of the directory in the home.
 const NAME: &str = ".claude";
+/// How the names of files begin that are being written; the number of the daemon's process follows.
+const BEGUN: &str = ".boxwood-new-";
 /// Most bytes of a file of settings that is read; Claude Code's own stay far below.
 const MOST: u64 = 16 << 20;
 
@@ -126,6 +128,18 @@ impl ClaudeDirectory {
         }
     }
 
+    /// Removes what a daemon that was killed had begun to write here: it may hold what no longer belongs here.
+    pub(crate) fn sweep(&self) {
+        let own = format!("{BEGUN}{}-", std::process::id());
+        // Whatever the path leads to by now, what is removed is removed here.
+        let names = std::fs::read_dir(self.path(".")).into_iter().flatten().flatten().map(|entry| entry.file_name());
+        for name in names.filter_map(|name| name.into_string().ok()) {
+            if name.starts_with(BEGUN) && !name.starts_with(&own) {
+                let _ = system::unlink(&self.at, &name);
+            }
+        }
+    }
+
     /// Writes a file whole, unless it already holds exactly this. Mode 0600.
     pub(crate) fn write_if_different(&self, name: &str, contents: &str) -> Result<()> {
         if matches!(self.read(name), Ok(Found::Text(existing)) if existing == contents) {
@@ -133,7 +147,7 @@ impl ClaudeDirectory {
         }
         let put = || -> io::Result<()> {
             // A name that nobody can guess, so that nobody has it already.
-            let temporary = format!(".boxwood-{}", sys::trace_id());
+            let temporary = format!("{BEGUN}{}-{}", std::process::id(), sys::trace_id());
             let mut file = system::create(&self.at, &temporary)?;
             let written = file.write_all(contents.as_bytes()).and_then(|()| file.sync_data());
             let put = written.and_then(|()| system::rename(&self.at, &temporary, name));
@@ -158,6 +172,20 @@ mod tests {
         std::fs::create_dir(&host).expect("made");
         std::fs::write(host.join("id_ed25519"), "a key of the host").expect("written");
         (root, home, host)
+    }
+
+    #[test]
+    fn what_a_killed_daemon_had_begun_goes_and_nothing_else() {
+        let (_root, home, _) = home();
+        let directory = ClaudeDirectory::open(&home).expect("opened");
+        let own = format!("{BEGUN}{}-1", std::process::id());
+        for name in [".boxwood-new-1-2", &own, ".boxwood-key", "settings.json"] {
+            std::fs::write(directory.path(name), "x").expect("written");
+        }
+        directory.sweep();
+        let there =
+            [".boxwood-new-1-2", &own, ".boxwood-key", "settings.json"].map(|name| directory.path(name).exists());
+        assert_eq!(there, [false, true, true, true]);
     }
 
     #[test]

@@ -81,6 +81,7 @@ pub(crate) fn apply(
     go_on: &mut dyn FnMut() -> Result<()>,
 ) -> Result<Applied> {
     let directory = ClaudeDirectory::open(&place.home)?;
+    directory.sweep();
     for file in OwnFile::ALL {
         // Whoever follows it finds something that nobody here looks at.
         directory.unlink_oddity(file.name())?;

@@ -207,7 +207,8 @@ fn check_inside(realm: &Realm, sandbox: &SandboxInfo, key: &str, what: &str) {
     assert_eq!(
         (has(key), has(&token("accessToken")), has(&token("refreshToken"))),
         (allowed.key, allowed.access, allowed.refresh),
-        "{what}: the key, the access token and the refresh token in {mode} from {source}"
+        "{what}: the key, the access token and the refresh token in {mode} from {source}; {:?}",
+        holders(&home, &token("refreshToken"))
     );
     assert_eq!(status.health, CredentialHealth::Ok, "{what}: {status:?}");
     assert!(is_valid(realm, &login["refreshToken"]), "{what}: the host's login works");
