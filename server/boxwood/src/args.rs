@@ -383,6 +383,7 @@ mod credentials;
 mod egress;
 mod git;
 mod login;
+mod parse;
 #[cfg(test)]
 mod tests;
 
@@ -390,3 +391,4 @@ pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;
 pub(crate) use git::GitVerb;
 pub(crate) use login::LoginArguments;
+pub(crate) use parse::parse;

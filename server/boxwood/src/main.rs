@@ -13,16 +13,15 @@ mod verbs;
 use std::process::ExitCode;
 
 use boxwood_protocol::{ErrorCode, RpcError};
-use clap::Parser as _;
 use tracing_subscriber::EnvFilter;
 
-use crate::args::{Arguments, Verb};
+use crate::args::Verb;
 use crate::context::Context;
 use crate::output::Screen;
 
 fn main() -> ExitCode {
     leave_no_core();
-    let arguments = Arguments::parse();
+    let arguments = args::parse();
     match arguments.verb {
         Verb::Lsp { .. } => boxwood_lsp::run(),
         Verb::Daemon(ref daemon) if daemon.verb.is_none() => verbs::daemon::serve(daemon),

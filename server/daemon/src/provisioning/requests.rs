@@ -79,9 +79,8 @@ pub(crate) async fn of(
     let own = own.and_then(|known| own_login(daemon, &known.info.id));
     let in_use = choice.outcome.ok();
     let read = match in_use {
-        Some((_, CredentialMode::Isolated | CredentialMode::Sync)) | None => {
-            own.as_ref().or(gathered.login_home.as_ref())
-        }
+        Some((source, CredentialMode::Sync)) => own.as_ref().or_else(|| gathered.login_of(source)),
+        Some((_, CredentialMode::Isolated)) | None => own.as_ref().or(gathered.login_home.as_ref()),
         Some((CredentialSource::LoginHome, _)) => gathered.login_home.as_ref(),
         Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
         Some(_) => None,
