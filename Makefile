@@ -110,11 +110,13 @@ check-portable: extension/node_modules/.package-lock.json
 ##@ Test with real parts (they set up what they need)
 .PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer fuzz perf
 test: export SMOKE := 1
+# What takes long and is the same for every user is done by one of the two: see tests/testbed/e2e-as-user.
+test: export E2E_LEFT := $(if $(filter 0,$(shell id -u)),test(/credentials_isolated::|credentials::modes/),none())
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
 	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor $(if $(filter 0,$(shell id -u)),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
-	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E 'binary(engine) + binary(real)'
+	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E '(binary(engine) + binary(real)) - $(or $(E2E_LEFT),none())'
 
 test-e2e-user: engine tools build internet ## These and the security tests as an ordinary user in the engine's group (needs root, which prepares that user)
 	@$(testbed)/e2e-as-user
