@@ -334,3 +334,34 @@ pub(crate) fn parse_checks(output: &str) -> Vec<HealthCheck> {
         .map(|report| report.checks)
         .unwrap_or_default()
 }
+
+/// A container as the engine tells of it, with nothing in it that a test is about but these.
+#[cfg(test)]
+pub(crate) fn container(
+    id: String,
+    name: String,
+    state: ContainerState,
+    labels: HashMap<String, String>,
+) -> ContainerDetail {
+    ContainerDetail {
+        id,
+        name,
+        image: String::new(),
+        image_id: String::new(),
+        state,
+        exit_code: None,
+        is_oom_killed: false,
+        error: String::new(),
+        health: boxwood_engine::HealthReport { state: HealthState::None, output: String::new() },
+        created_at: String::new(),
+        started_at: None,
+        mounts: Vec::new(),
+        user: String::new(),
+        memory_bytes: 0,
+        nano_cpus: 0,
+        pids: 0,
+        nofile: 0,
+        networks: Vec::new(),
+        labels,
+    }
+}

@@ -1,7 +1,7 @@
 //! The imitation of the Messages API, reachable from sandboxes.
 
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use serde_json::Value;
@@ -21,6 +21,27 @@ pub struct Api {
     pub url: String,
 }
 
+/// Starts an imitation of the model that listens on `host`, accepts only `key` and writes down what it is asked. Gives its
+/// process and its port.
+///
+/// # Panics
+/// When it does not start.
+#[must_use]
+pub fn imitate(host: &str, key: &str, record: &Path) -> (Child, u16) {
+    let mut child = Command::new("node")
+        .arg(repository().join("tests/fakes/messages-api.mjs"))
+        .args(["--host", host, "--require-key", key, "--record"])
+        .arg(record)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("node starts");
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
+    let listening: Value = serde_json::from_str(&line).expect("it says where it listens");
+    (child, listening["port"].as_u64().and_then(|port| u16::try_from(port).ok()).expect("a port"))
+}
+
 impl Api {
     /// Starts one that accepts only [`KEY`], and gives address and key to every call of the world from now on.
     ///
@@ -30,18 +51,8 @@ impl Api {
     pub fn serve(world: &mut World) -> Self {
         let record = world.root().join("requests.jsonl");
         let host = docker::gateway();
-        let mut child = Command::new("node")
-            .arg(repository().join("tests/fakes/messages-api.mjs"))
-            .args(["--host", &host, "--require-key", KEY, "--record"])
-            .arg(&record)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node starts");
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
-        let listening: Value = serde_json::from_str(&line).expect("it says where it listens");
-        let url = format!("http://{host}:{}", listening["port"]);
+        let (child, port) = imitate(&host, KEY, &record);
+        let url = format!("http://{host}:{port}");
         world.set("ANTHROPIC_BASE_URL", &url);
         world.set("ANTHROPIC_API_KEY", KEY);
         Self { child, record, url }

@@ -220,16 +220,7 @@ impl Realm {
     /// The address where a person gets the code that a sign-in wants, if it wants one now.
     #[must_use]
     pub fn address_now(&self, operation_id: &str) -> Option<String> {
-        let mut rpc = Rpc::try_open(&self.world)?;
-        // What was asked before stands in the beginning of a subscription.
-        let _ = rpc.ask(SUBSCRIBE_METHOD, &json!({}))?;
-        let event = rpc.receive()?["params"]["result"].take();
-        let asks: Vec<LoginAsk> = serde_json::from_value(event["logins"][operation_id].clone()).ok()?;
-        let url = asks.iter().find_map(|ask| match ask {
-            LoginAsk::Url { url } => Some(url.clone()),
-            _ => None,
-        });
-        url.filter(|_| asks.contains(&LoginAsk::WantsCode))
+        address_asked(&self.world, operation_id)
     }
 
     /// The login in a sandbox.
@@ -255,4 +246,19 @@ fn store(configuration: &std::path::Path, login: &Value) {
     fs::write(&new, json!({ "claudeAiOauth": login }).to_string()).expect("written");
     fs::set_permissions(&new, fs::Permissions::from_mode(0o600)).expect("restricted");
     fs::rename(new, configuration.join(".credentials.json")).expect("renamed");
+}
+
+/// The address where a person gets the code that a sign-in wants, if it wants one now.
+#[must_use]
+pub fn address_asked(world: &World, operation_id: &str) -> Option<String> {
+    let mut rpc = Rpc::try_open(world)?;
+    // What was asked before stands in the beginning of a subscription.
+    let _ = rpc.ask(SUBSCRIBE_METHOD, &json!({}))?;
+    let event = rpc.receive()?["params"]["result"].take();
+    let asks: Vec<LoginAsk> = serde_json::from_value(event["logins"][operation_id].clone()).ok()?;
+    let url = asks.iter().find_map(|ask| match ask {
+        LoginAsk::Url { url } => Some(url.clone()),
+        _ => None,
+    });
+    url.filter(|_| asks.contains(&LoginAsk::WantsCode))
 }

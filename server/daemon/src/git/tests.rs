@@ -3,9 +3,7 @@
 use std::pin::Pin;
 
 use boxwood_core::labels;
-use boxwood_engine::{
-    ContainerDetail, ContainerState, EngineError, HealthReport, HealthState, Output, OutputStream, Running,
-};
+use boxwood_engine::{ContainerState, EngineError, Output, OutputStream, Running};
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::egress::{EgressAction, EgressConfig};
@@ -18,6 +16,7 @@ use tokio::sync::broadcast::Receiver;
 
 use super::*;
 use crate::records::Record;
+use crate::registry::container;
 
 const SANDBOX: &str = "p-00000000";
 const CANARY: &str = "canary-git-password-canary";
@@ -59,26 +58,11 @@ impl World {
         };
         daemon.records.put(SANDBOX, record).expect("kept");
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        let detail = ContainerDetail {
-            id: "c".repeat(64),
-            name: format!("boxwood-{SANDBOX}"),
-            image: String::new(),
-            image_id: String::new(),
-            state: ContainerState::Running,
-            exit_code: None,
-            is_oom_killed: false,
-            error: String::new(),
-            health: HealthReport { state: HealthState::None, output: String::new() },
-            created_at: String::new(),
-            started_at: None,
-            mounts: Vec::new(),
-            user: String::new(),
-            memory_bytes: 0,
-            nano_cpus: 0,
-            pids: 0,
-            nofile: 0,
-            networks: Vec::new(),
-            labels: [
+        let detail = container(
+            "c".repeat(64),
+            format!("boxwood-{SANDBOX}"),
+            ContainerState::Running,
+            [
                 label(labels::ROLE, "sandbox"),
                 label(labels::SANDBOX, SANDBOX),
                 label(labels::PROJECT, &project),
@@ -86,7 +70,7 @@ impl World {
                 label(labels::NETWORK, network),
             ]
             .into(),
-        };
+        );
         daemon.registry.update(detail);
         let known = daemon.registry.get(SANDBOX).expect("there");
         Self { events: daemon.hub.listen(), daemon, known, directory }

@@ -10,7 +10,7 @@ use boxwood_core::credentials::Clock;
 use boxwood_core::credentials::expiry::{LEAD_MS, LONGEST_PAUSE_MS};
 use boxwood_core::labels;
 use boxwood_core::paths::Paths;
-use boxwood_engine::{ContainerDetail, ContainerState, EngineError, HealthReport, HealthState};
+use boxwood_engine::{ContainerState, EngineError};
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 use futures::future::BoxFuture;
@@ -23,6 +23,7 @@ use crate::error::Result;
 use crate::provisioning::hold::Held;
 use crate::provisioning::origin::Origin;
 use crate::records::Record;
+use crate::registry::container;
 use crate::sys;
 
 const MINUTE: i64 = 60 * 1000;
@@ -155,27 +156,12 @@ impl World {
     fn update(&self, id: &str, is_running: bool) {
         let state = if is_running { ContainerState::Running } else { ContainerState::Exited };
         let label = |key: &str, value: &str| (key.to_owned(), value.to_owned());
-        self.daemon.registry.update(ContainerDetail {
-            id: id.repeat(64),
-            name: format!("boxwood-{id}"),
-            image: String::new(),
-            image_id: String::new(),
+        self.daemon.registry.update(container(
+            id.repeat(64),
+            format!("boxwood-{id}"),
             state,
-            exit_code: None,
-            is_oom_killed: false,
-            error: String::new(),
-            health: HealthReport { state: HealthState::None, output: String::new() },
-            created_at: String::new(),
-            started_at: None,
-            mounts: Vec::new(),
-            user: String::new(),
-            memory_bytes: 0,
-            nano_cpus: 0,
-            pids: 0,
-            nofile: 0,
-            networks: Vec::new(),
-            labels: [label(labels::ROLE, "sandbox"), label(labels::SANDBOX, id), label(labels::WORKSPACE, "/p")].into(),
-        });
+            [label(labels::ROLE, "sandbox"), label(labels::SANDBOX, id), label(labels::WORKSPACE, "/p")].into(),
+        ));
     }
 
     /// Lets time pass until something is so.

@@ -6,8 +6,10 @@ use std::fs;
 use boxwood_e2e::World;
 use boxwood_e2e::docker;
 use boxwood_e2e::identity::Identity;
+use boxwood_e2e::identity_realm::address_asked;
 use boxwood_e2e::rpc::Rpc;
 use boxwood_e2e::terminal::Terminal;
+use boxwood_e2e::until;
 use boxwood_protocol::contract::{Cancel, LoginCode, Operations, StartLogin, Wait};
 use boxwood_protocol::credentials::{CredentialsStatus, Secret};
 use boxwood_protocol::login::{LoginAsk, LoginCodeParams, LoginStartParams};
@@ -43,19 +45,7 @@ impl Signing {
 
     /// Waits until the code is wanted, and gives the address.
     pub(crate) fn asked(&self, operation_id: &str) -> String {
-        let mut rpc = Rpc::open(&self.world);
-        // What was asked before stands in the beginning of a subscription.
-        boxwood_e2e::until("the question for the code", || {
-            let _ = rpc.ask(SUBSCRIBE_METHOD, &json!({}))?;
-            let event = rpc.receive()?["params"]["result"].take();
-            let asks: Vec<LoginAsk> = serde_json::from_value(event["logins"][operation_id].clone()).ok()?;
-            let url = asks.iter().find_map(|ask| match ask {
-                LoginAsk::Url { url } => Some(url.clone()),
-                _ => None,
-            });
-            rpc = Rpc::open(&self.world);
-            url.filter(|_| asks.contains(&LoginAsk::WantsCode))
-        })
+        until("the question for the code", || address_asked(&self.world, operation_id))
     }
 
     pub(crate) fn give(&self, operation_id: &str, code: &str) {

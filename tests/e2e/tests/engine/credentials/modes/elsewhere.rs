@@ -1,13 +1,12 @@
 //! Credentials that this machine has already: an endpoint of another provider, a helper, an environment without a person.
 
 use std::fs;
-use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
+use std::process::Child;
 
 use boxwood_e2e::World;
+use boxwood_e2e::api::imitate;
 use boxwood_e2e::identity_realm::Realm;
-use boxwood_e2e::world::repository;
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
 use serde_json::{Value, json};
 
@@ -28,19 +27,7 @@ impl Provider {
     /// Starts one; gives its address on every address of the host too.
     fn serve(world: &World) -> (Self, u16) {
         let record = world.root().join("provider.jsonl");
-        // A port that is free now.
-        let port = TcpListener::bind(("0.0.0.0", 0)).and_then(|socket| socket.local_addr()).expect("a port").port();
-        let mut child = Command::new("node")
-            .arg(repository().join("tests/fakes/messages-api.mjs"))
-            .args(["--host", "0.0.0.0", "--port", &port.to_string(), "--require-key", TOKEN, "--record"])
-            .arg(&record)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("node starts");
-        let mut line = String::new();
-        let stdout = child.stdout.take().expect("a pipe");
-        let _ = std::io::BufRead::read_line(&mut std::io::BufReader::new(stdout), &mut line).expect("a line");
+        let (child, port) = imitate("0.0.0.0", TOKEN, &record);
         (Self { child, record }, port)
     }
 
