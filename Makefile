@@ -108,7 +108,7 @@ check-portable: extension/node_modules/.package-lock.json
 	npm run --prefix extension test
 
 ##@ Test with real parts (they set up what they need)
-.PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer fuzz perf
+.PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer test-windows fuzz perf
 test: export SMOKE := 1
 # What takes long and is the same for every user is done by one of the two: see tests/testbed/e2e-as-user.
 test: export E2E_LEFT := $(if $(filter 0,$(shell id -u)),test(/credentials_isolated::|credentials::modes/),none())
@@ -134,6 +134,12 @@ test-security: engine tools build internet ## What must not be possible, tried f
 
 test-devcontainer: engine build tests/node_modules/.package-lock.json ## The templates, judged by the official devcontainer CLI
 	npm run --prefix tests test:devcontainer
+
+test-windows: engine tools build extension/node_modules/.package-lock.json ## The package for Windows, run by Wine; compiles for macOS, too
+	@$(testbed)/windows check
+	@$(testbed)/windows test
+	@$(testbed)/windows package "$(target)/boxwood-win32-x64.vsix"
+	BOXWOOD_WINDOWS_VSIX="$(target)/boxwood-win32-x64.vsix" npm run --prefix tests test:windows
 
 fuzz: ## Every reader of hostile bytes, guided by coverage, each for SECONDS (600) one after the other
 	@$(testbed)/fuzz "$(or $(SECONDS),600)" $(TARGETS)

@@ -112,18 +112,9 @@ pub(crate) fn open_private(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
-#[cfg(unix)]
 fn is_same_file(file: &File, path: &Path) -> bool {
-    use std::os::unix::fs::MetadataExt as _;
-    match (file.metadata(), path.metadata()) {
-        (Ok(ours), Ok(theirs)) => ours.ino() == theirs.ino() && ours.dev() == theirs.dev(),
-        _ => false,
-    }
-}
-
-#[cfg(not(unix))]
-fn is_same_file(_: &File, path: &Path) -> bool {
-    path.exists()
+    let ours = file.try_clone().and_then(same_file::Handle::from_file);
+    ours.and_then(|ours| Ok(ours == same_file::Handle::from_path(path)?)).unwrap_or_default()
 }
 
 #[cfg(test)]

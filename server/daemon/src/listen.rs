@@ -50,32 +50,28 @@ mod imp {
 
 #[cfg(windows)]
 mod imp {
-    use boxwood_client::transport;
+    use boxwood_client::transport::Access;
     use boxwood_core::paths::Paths;
-    use tokio::net::windows::named_pipe::{NamedPipeServer, ServerOptions};
+    use tokio::net::windows::named_pipe::NamedPipeServer;
 
     use crate::error::Result;
 
     /// The pipe, with one end always waiting for the next client.
     pub(crate) struct Listener {
-        name: String,
+        access: Access,
         next: NamedPipeServer,
     }
 
     impl Listener {
         pub(crate) fn bind(paths: &Paths) -> Result<Self> {
-            let name = transport::pipe_name(paths);
-            let next = ServerOptions::new()
-                .first_pipe_instance(true)
-                .reject_remote_clients(true)
-                .create(&name)
-                .map_err(|cause| super::cannot(paths, cause))?;
-            Ok(Self { name, next })
+            let bound = Access::new(paths).and_then(|access| access.first().map(|next| Self { access, next }));
+            bound.map_err(|cause| super::cannot(paths, cause))
         }
 
+        /// The next client; the pipe opens for this user only.
         pub(crate) async fn accept(&mut self) -> std::io::Result<NamedPipeServer> {
             self.next.connect().await?;
-            let next = ServerOptions::new().reject_remote_clients(true).create(&self.name)?;
+            let next = self.access.another()?;
             Ok(std::mem::replace(&mut self.next, next))
         }
     }

@@ -26,8 +26,8 @@ pub(crate) fn canonical(paths: &Paths, path: &str) -> Result<String> {
     if !given.is_absolute() {
         return Err(invalid(format!("{path} is not an absolute path")));
     }
-    let real = given
-        .canonicalize()
+    // As programs write paths: engines know nothing of the form that Windows itself makes canonical.
+    let real = dunce::canonicalize(given)
         .map_err(|cause| invalid(format!("the project {path} cannot be opened")).caused_by(cause))?;
     if !real.is_dir() {
         return Err(invalid(format!("{path} is not a directory")));
@@ -43,7 +43,7 @@ pub(crate) fn canonical(paths: &Paths, path: &str) -> Result<String> {
 /// The path of a project that may be gone: canonical when it is there, else made absolute by its letters.
 pub(crate) fn lexical(path: &str) -> String {
     let given = PathBuf::from(path);
-    given.canonicalize().unwrap_or_else(|_| normal(&given)).to_string_lossy().into_owned()
+    dunce::canonicalize(&given).unwrap_or_else(|_| normal(&given)).to_string_lossy().into_owned()
 }
 
 fn normal(path: &Path) -> PathBuf {
@@ -74,7 +74,7 @@ fn permitted(paths: &Paths, real: &Path) -> Result<()> {
         return forbidden("it holds your home directory, with keys and logins");
     }
     for own in [&paths.state, &paths.config, &paths.runtime, &paths.cache] {
-        let own = own.canonicalize().unwrap_or_else(|_| own.clone());
+        let own = dunce::canonicalize(own).unwrap_or_else(|_| own.clone());
         if own.starts_with(real) || real.starts_with(&own) {
             return forbidden("Boxwood keeps its own files there");
         }
@@ -92,25 +92,32 @@ mod tests {
 
     #[test]
     fn only_a_project_is_given_to_a_sandbox() {
+        // Windows has no such names.
+        const PROJECT: &str = if cfg!(windows) { "it's a project 🦀" } else { "it's a \"project\"\n 🦀" };
         let home = tempfile::tempdir().expect("a directory");
-        let root = home.path().canonicalize().expect("canonical");
+        let root = dunce::canonicalize(home.path()).expect("canonical");
         let text = root.to_string_lossy().into_owned();
         let paths = Paths::resolve(&|name| (name == "HOME").then(|| text.clone()), 7);
-        for name in ["it's a \"project\"\n 🦀", ".ssh/keys", ".local/state/boxwood"] {
+        for name in [PROJECT, ".ssh/keys", ".local/state/boxwood"] {
             std::fs::create_dir_all(root.join(name)).expect("made");
         }
         let code = |path: &Path| canonical(&paths, &path.to_string_lossy()).map_err(|problem| problem.code);
-        let project = root.join("it's a \"project\"\n 🦀");
+        let project = root.join(PROJECT);
         assert_eq!(code(&project), Ok(project.to_string_lossy().into_owned()));
         assert_eq!(code(&root), Err(ErrorCode::ProjectForbidden), "the home directory");
-        assert_eq!(code(Path::new("/")), Err(ErrorCode::ProjectForbidden));
-        assert_eq!(code(Path::new("/etc")), Err(ErrorCode::ProjectForbidden));
+        let above = root.parent().expect("a directory above");
+        assert_eq!(code(above), Err(ErrorCode::ProjectForbidden), "holds the home directory");
         assert_eq!(code(&root.join(".ssh/keys")), Err(ErrorCode::ProjectForbidden));
         assert_eq!(code(&root.join(".local/state/boxwood")), Err(ErrorCode::ProjectForbidden));
         assert_eq!(code(&root.join(".local")), Err(ErrorCode::ProjectForbidden), "holds the state directory");
         assert_eq!(code(&root.join("nothing")), Err(ErrorCode::ProjectInvalid));
         assert_eq!(code(Path::new("relative")), Err(ErrorCode::ProjectInvalid));
-        std::os::unix::fs::symlink("/", root.join("link")).expect("linked");
-        assert_eq!(code(&root.join("link")), Err(ErrorCode::ProjectForbidden), "links are followed first");
+        #[cfg(unix)]
+        {
+            assert_eq!(code(Path::new("/")), Err(ErrorCode::ProjectForbidden));
+            assert_eq!(code(Path::new("/etc")), Err(ErrorCode::ProjectForbidden));
+            std::os::unix::fs::symlink("/", root.join("link")).expect("linked");
+            assert_eq!(code(&root.join("link")), Err(ErrorCode::ProjectForbidden), "links are followed first");
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! The adapter and an engine on this machine. Everything made here carries a label of its own and is removed at the
 //! end, also of a test that fails. Without an engine these tests fail.
+#![cfg(unix)]
 
 mod scenarios;
 

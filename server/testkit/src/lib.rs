@@ -1,4 +1,3 @@
 //! Stand-ins that tests talk to as if they were the real thing.
 
-#[cfg(unix)]
 pub mod docker;

@@ -104,7 +104,7 @@ fn is_ignored(root: &Path, path: &str) -> bool {
 /// Masks what a link leads to. True when nothing of the host can be read through it: it leads out of the project, where
 /// the sandbox has its own files only, or to what is masked now.
 fn follow(root: &Path, path: &str, found: &mut BTreeMap<String, (Kind, bool)>) -> bool {
-    let Ok(target) = root.join(path).canonicalize() else { return false };
+    let Ok(target) = dunce::canonicalize(root.join(path)) else { return false };
     let Ok(inside) = target.strip_prefix(root) else { return true };
     let (Some(inside), Ok(metadata)) = (inside.to_str(), fs::symlink_metadata(&target)) else { return false };
     // The project itself, or where git keeps everything, is not given up for a link.

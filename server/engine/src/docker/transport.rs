@@ -189,12 +189,51 @@ async fn open_pipe(path: &str) -> io::Result<Box<dyn Duplex>> {
     const ERROR_PIPE_BUSY: i32 = 231;
     loop {
         match tokio::net::windows::named_pipe::ClientOptions::new().open(path) {
-            Ok(pipe) => return Ok(Box::new(pipe)),
+            Ok(pipe) => return Ok(Box::new(pipe::Pipe(pipe))),
             // All instances are taken; Windows has no event for "one is free" that works without blocking a thread.
             Err(error) if error.raw_os_error() == Some(ERROR_PIPE_BUSY) => {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
             Err(error) => return Err(error),
+        }
+    }
+}
+
+#[cfg(windows)]
+mod pipe {
+    use std::io;
+    use std::pin::Pin;
+    use std::task::{Context, Poll, ready};
+
+    use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+    use tokio::net::windows::named_pipe::NamedPipeClient;
+
+    /// A named pipe, which has no halves that could be closed: engines take a message without content for the end of
+    /// what is sent.
+    pub(super) struct Pipe(pub(super) NamedPipeClient);
+
+    impl AsyncRead for Pipe {
+        fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_read(cx, buf)
+        }
+    }
+
+    impl AsyncWrite for Pipe {
+        fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+            // Nothing to write is not the end.
+            if bytes.is_empty() { Poll::Ready(Ok(0)) } else { Pin::new(&mut self.0).poll_write(cx, bytes) }
+        }
+
+        fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            Pin::new(&mut self.0).poll_flush(cx)
+        }
+
+        fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+            match ready!(Pin::new(&mut self.0).poll_write(cx, &[])) {
+                // The engine closed first.
+                Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Poll::Ready(Err(error)),
+                _ => Poll::Ready(Ok(())),
+            }
         }
     }
 }

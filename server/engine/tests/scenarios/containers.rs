@@ -59,10 +59,11 @@ pub(crate) async fn what_is_asked_for_is_what_is_found(bench: &Bench) {
     let directory = bench.directory.path().join("a, b=c 'd' ü");
     std::fs::create_dir(&directory).expect("a directory");
     let path = directory.to_str().expect("text").to_owned();
+    let target = "/with a, b=c 'd' ü".to_owned();
     let spec = ContainerSpec {
         env: BTreeMap::from([("A".to_owned(), "1 =\n'2'".to_owned())]),
         mounts: vec![
-            Mount::Bind { source: path.clone(), target: path, read_only: true },
+            Mount::Bind { source: path, target, read_only: true },
             Mount::Volume { name: volume, target: "/v".to_owned(), read_only: false, no_copy: true },
             Mount::Tmpfs { target: "/t".to_owned(), size_bytes: 1 << 20, mode: 0o1777 },
         ],

@@ -117,9 +117,12 @@ fn write_host(path: &Path, node: &Node) -> std::io::Result<()> {
     if node.kind.is_dir() {
         return std::fs::create_dir_all(path);
     }
+    #[cfg(unix)]
     if node.kind.is_symlink() {
         return std::os::unix::fs::symlink(&node.link, path);
     }
     std::fs::write(path, &node.bytes)?;
-    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(node.mode))
+    #[cfg(unix)]
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(node.mode))?;
+    Ok(())
 }

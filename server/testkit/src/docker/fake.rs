@@ -12,6 +12,7 @@ use super::faults::{Fault, Matcher};
 use super::files::{self, Files};
 use super::images;
 use super::lifecycle;
+use super::listener;
 use super::scripts::Execution;
 use super::server::Server;
 use super::snapshot::Snapshot;
@@ -166,7 +167,7 @@ impl FakeDocker {
     /// What `DOCKER_HOST` should be.
     #[must_use]
     pub fn host(&self) -> String {
-        format!("unix://{}", self.socket().display())
+        listener::host(&self.socket())
     }
 
     /// Breaks every connection; the socket stays and refuses. What exists stays, and runs on.
@@ -181,7 +182,7 @@ impl FakeDocker {
     pub fn restart(&mut self) {
         self.server = None;
         let socket = self.socket();
-        std::fs::remove_file(&socket).expect("the old socket goes");
+        listener::tidy(&socket).expect("the old socket goes");
         self.server = Some(Server::start(Arc::clone(&self.engine), &socket));
     }
 

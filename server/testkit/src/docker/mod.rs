@@ -1,4 +1,5 @@
-//! A container engine that runs nothing: it speaks the Docker API on a Unix socket and keeps everything in memory.
+//! A container engine that runs nothing: it speaks the Docker API on a Unix socket, or on a named pipe on Windows, and
+//! keeps everything in memory.
 //!
 //! It works with unmodified clients. What the product asks of an engine it answers as engine 20.10 does, errors
 //! included; a conformance test holds both against the same scenario. It runs in a thread of its own, so it serves
@@ -16,6 +17,7 @@ mod files;
 mod http;
 mod images;
 mod lifecycle;
+mod listener;
 mod networks;
 mod routes;
 mod scripts;

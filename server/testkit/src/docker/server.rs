@@ -9,12 +9,12 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
-use tokio::net::UnixListener;
 use tokio::sync::oneshot;
 
 use super::Call;
 use super::faults::Fault;
 use super::http::{Body, Refusal};
+use super::listener::Listener;
 use super::routes;
 use super::world::{Engine, lock};
 
@@ -33,7 +33,7 @@ impl Server {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             let runtime = runtime.expect("a runtime for the fake engine");
             runtime.block_on(async move {
-                let listener = UnixListener::bind(&socket).expect("a socket for the fake engine");
+                let listener = Listener::bind(&socket).expect("a socket for the fake engine");
                 ready.send(()).expect("somebody waits for the fake engine");
                 tokio::select! {
                     () = serve(engine, listener) => {}
@@ -62,8 +62,8 @@ impl Drop for Server {
     }
 }
 
-async fn serve(engine: Arc<Engine>, listener: UnixListener) {
-    while let Ok((stream, _)) = listener.accept().await {
+async fn serve(engine: Arc<Engine>, mut listener: Listener) {
+    while let Ok(stream) = listener.accept().await {
         let engine = Arc::clone(&engine);
         tokio::spawn(async move {
             let service = service_fn(move |request| handle(Arc::clone(&engine), request));

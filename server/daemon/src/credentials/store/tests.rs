@@ -37,6 +37,14 @@ pub(super) async fn contract(store: &dyn Store) {
     store.delete("two").await.expect("again");
 }
 
+/// The Windows Credential Manager, which a session always has.
+#[cfg(windows)]
+#[tokio::test]
+async fn the_credential_manager_keeps_its_promises() {
+    let service = format!("boxwood-test-{}", std::process::id());
+    contract(&super::keyring::Keyring::new(&service)).await;
+}
+
 /// A keyring that fails when it is told to.
 #[derive(Default)]
 struct Fake {
