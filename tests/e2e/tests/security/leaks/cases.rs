@@ -42,7 +42,7 @@ fn of_provider(names: &[&'static str], plain: &[(&str, &str)], secret: &[(&'stat
 }
 
 /// The person's own command line and terminal have their environment; what the command line starts has not.
-const OF_THE_CLIENT: [&str; 3] = ["environment:boxwood", "environment:script", "environment:sh"];
+const OF_THE_CLIENT: [&str; 4] = ["environment:boxwood", "environment:script", "environment:sh", "environment:stty"];
 
 fn text(value: &Value) -> String {
     value.as_str().expect("a token").to_owned()
