@@ -9,12 +9,15 @@ export function credentialHash(value) {
   return createHash("sha256").update(value).digest("hex").slice(0, 16);
 }
 
-/** @returns {{kind: "x-api-key"|"bearer", value: string}[]} every credential that a request carries */
+/** @returns {{kind: "x-api-key"|"bearer"|"aws-session", value: string}[]} every credential that a request carries */
 export function credentials(headers) {
   const found = [];
   if (headers["x-api-key"]) found.push({ kind: "x-api-key", value: headers["x-api-key"] });
   const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? "");
   if (bearer) found.push({ kind: "bearer", value: bearer[1] });
+  // What shows that an AWS key is temporary; what requests are signed with never goes out.
+  const session = headers["x-amz-security-token"];
+  if (session) found.push({ kind: "aws-session", value: session });
   return found;
 }
 

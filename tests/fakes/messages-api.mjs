@@ -2,16 +2,17 @@
 // A local imitation of the Messages API, complete enough for the unmodified claude binary to finish
 // turns, call tools and resume conversations without a network. What it answers stands in script.mjs.
 //
-//   node messages-api.mjs [--port 0] [--host 127.0.0.1] [--record FILE] [--require-key KEY]
+//   node messages-api.mjs [--port 0] [--host 127.0.0.1] [--record FILE] [--require-key KEY | --require-key-in FILE]
 //
 // Prints one line, {"port":N}, when it listens. With --record each request becomes one JSON line in
 // FILE: method, path, which kind of credential came (never the value: its hash), and the body.
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { setTimeout as delay } from "node:timers/promises";
 import { pathToFileURL } from "node:url";
 import { parseArgs } from "node:util";
 import { closeServer, credentialHash, credentials, listen, readBody, REQUEST_ID, sendError, sendJson, tooLarge } from "./http.mjs";
+import { asked } from "./providers.mjs";
 import { decide } from "./script.mjs";
 
 export { credentialHash };
@@ -43,11 +44,12 @@ function* streamEvents(message) {
   yield { type: "message_stop" };
 }
 
-async function sendStream(response, message, paceMs) {
-  response.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", ...REQUEST_ID });
+async function sendStream(response, message, paceMs, frame) {
+  const type = frame ? "application/vnd.amazon.eventstream" : "text/event-stream; charset=utf-8";
+  response.writeHead(200, { "content-type": type, "cache-control": "no-cache", ...REQUEST_ID });
   for (const event of streamEvents(message)) {
     if (response.destroyed) return;
-    response.write(`event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
+    response.write(frame ? frame(event) : `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`);
     if (paceMs > 0 && event.type === "content_block_delta") await delay(paceMs);
   }
   response.end();
@@ -64,17 +66,19 @@ export class Model {
     this.#answers = answers;
   }
 
-  /** Answers a request under /v1/ that was read and may be answered. */
+  /** Answers a request that was read and may be answered. */
   async serve(request, url, body, response) {
     if (url.pathname === "/v1/models" && request.method === "GET") return sendJson(response, 200, { data: [], has_more: false, first_id: null, last_id: null });
     if (request.method !== "POST") return sendError(response, 404, `${request.method} ${url.pathname} is not imitated`);
     if (body.invalid || !Array.isArray(body.json?.messages)) return sendError(response, 400, "messages: field required");
     if (url.pathname === "/v1/messages/count_tokens") return sendJson(response, 200, { input_tokens: tokens(body.json.messages) });
     if (url.pathname === "/v1/messages") return this.#answer(body.json, response);
+    const elsewhere = asked(url.pathname);
+    if (elsewhere) return this.#answer({ ...body.json, model: elsewhere.model, stream: elsewhere.isStream }, response, elsewhere.frame);
     return sendError(response, 404, `${url.pathname} is not imitated`);
   }
 
-  async #answer(body, response) {
+  async #answer(body, response, frame = null) {
     const decision = decide(body, () => `FAKE-REPLY ${(this.#defaults += 1)}`, this.#answers);
     if (decision.status !== null) return sendError(response, decision.status, `asked for by the prompt: ${decision.status}`);
     const number = (this.#ids += 1);
@@ -89,7 +93,7 @@ export class Model {
       stop_sequence: null,
       usage: { input_tokens: tokens(body.messages), cache_creation_input_tokens: 0, cache_read_input_tokens: 0, output_tokens: tokens(content) },
     };
-    if (body.stream) return sendStream(response, message, decision.paceMs);
+    if (body.stream) return sendStream(response, message, decision.paceMs, frame);
     return sendJson(response, 200, message);
   }
 
@@ -125,7 +129,7 @@ class MessagesApi {
       body: body.json ?? null,
     });
     if (body.tooLarge) return tooLarge(response);
-    if (!url.pathname.startsWith("/v1/")) return this.#model.sundry(url, response);
+    if (!url.pathname.startsWith("/v1/") && !asked(url.pathname)) return this.#model.sundry(url, response);
     const key = this.#options.requireKey;
     if (key !== undefined && !found.some(({ value }) => value === key)) return sendError(response, 401, "invalid x-api-key");
     return this.#model.serve(request, url, body, response);
@@ -157,9 +161,12 @@ export async function startMessagesApi(options = {}) {
 
 async function main() {
   const { values } = parseArgs({
-    options: { port: { type: "string", default: "0" }, host: { type: "string", default: "127.0.0.1" }, record: { type: "string" }, "require-key": { type: "string" } },
+    options: { port: { type: "string", default: "0" }, host: { type: "string", default: "127.0.0.1" }, record: { type: "string" }, "require-key": { type: "string" }, "require-key-in": { type: "string" } },
   });
-  const api = await startMessagesApi({ port: Number(values.port), host: values.host, record: values.record, requireKey: values["require-key"] });
+  // Everybody can read the arguments of another's process.
+  const file = values["require-key-in"];
+  const requireKey = file === undefined ? values["require-key"] : readFileSync(file, "utf8");
+  const api = await startMessagesApi({ port: Number(values.port), host: values.host, record: values.record, requireKey });
   for (const signal of ["SIGINT", "SIGTERM"]) process.once(signal, () => api.close());
   console.log(JSON.stringify({ port: api.port }));
 }

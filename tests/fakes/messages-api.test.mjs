@@ -194,13 +194,18 @@ describe("the real claude binary", { timeout: 600_000 }, () => {
     await rm(folder, { recursive: true });
   });
 
+  const anthropic = () => ({ ANTHROPIC_BASE_URL: `http://127.0.0.1:${api.port}`, ANTHROPIC_API_KEY: "sk-ant-api03-imitation" });
+
   async function claude(...args) {
+    return claudeWith(anthropic(), ...args);
+  }
+
+  async function claudeWith(provider, ...args) {
     const env = {
       PATH: process.env.PATH,
       HOME: folder,
       CLAUDE_CONFIG_DIR: path.join(folder, ".claude"),
-      ANTHROPIC_BASE_URL: `http://127.0.0.1:${api.port}`,
-      ANTHROPIC_API_KEY: "sk-ant-api03-imitation",
+      ...provider,
       DISABLE_AUTOUPDATER: "1",
       CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1",
       IS_SANDBOX: "1",
@@ -224,5 +229,18 @@ describe("the real claude binary", { timeout: 600_000 }, () => {
     const directive = `[[tool:Write ${JSON.stringify({ file_path: target, content: "made by a tool\n" })}]]`;
     assert.equal(await claude("-p", "--dangerously-skip-permissions", `${directive} say done`), "done");
     assert.equal(await readFile(target, "utf8"), "made by a tool\n");
+  });
+
+  test("finishes a turn at another provider's", async () => {
+    const url = `http://127.0.0.1:${api.port}`;
+    const bedrock = { CLAUDE_CODE_USE_BEDROCK: "1", AWS_REGION: "eu-west-1", ANTHROPIC_BEDROCK_BASE_URL: url };
+    assert.equal(await claudeWith({ ...bedrock, AWS_BEARER_TOKEN_BEDROCK: "sk-ant-api03-imitation" }, "-p", "say by-a-key"), "by-a-key");
+    const session = { AWS_ACCESS_KEY_ID: "ASIAIMITATION", AWS_SECRET_ACCESS_KEY: "never-sent", AWS_SESSION_TOKEN: "sk-ant-api03-imitation" };
+    assert.equal(await claudeWith({ ...bedrock, ...session }, "-p", "say by-a-session"), "by-a-session");
+    const asked = requests.filter((entry) => entry.path.endsWith("/invoke-with-response-stream"));
+    assert.deepEqual(asked.map((entry) => entry.auth.map(({ kind }) => kind)), [["bearer"], ["aws-session"]]);
+    const key = { ANTHROPIC_CUSTOM_HEADERS: "authorization: Bearer sk-ant-api03-imitation" };
+    const vertex = { CLAUDE_CODE_USE_VERTEX: "1", CLAUDE_CODE_SKIP_VERTEX_AUTH: "1", CLOUD_ML_REGION: "europe-west1", ANTHROPIC_VERTEX_PROJECT_ID: "project", ANTHROPIC_VERTEX_BASE_URL: `${url}/v1` };
+    assert.equal(await claudeWith({ ...vertex, ...key }, "-p", "say by-google"), "by-google");
   });
 });

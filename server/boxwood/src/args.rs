@@ -391,4 +391,4 @@ pub(crate) use credentials::{CredentialsVerb, WhoseArguments};
 pub(crate) use egress::EgressVerb;
 pub(crate) use git::GitVerb;
 pub(crate) use login::LoginArguments;
-pub(crate) use parse::parse;
+pub(crate) use parse::{parse, shown};

@@ -6,7 +6,7 @@ use boxwood_protocol::config::{ImageVariant, Lifetime, Network, SandboxConfig, S
 use boxwood_protocol::egress::EgressConfig;
 use boxwood_protocol::{ErrorCode, RpcError};
 
-use crate::args::SettingArguments;
+use crate::args::{SettingArguments, shown};
 
 /// Looks up a variable of the environment.
 pub(crate) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -102,7 +102,7 @@ fn variables(flags: &[String], environment: Environment<'_>) -> Result<Option<BT
             None => (flag.as_str(), environment(flag)),
         };
         let Some(value) = value.filter(|_| !name.is_empty()) else {
-            let message = format!("--env {flag} names no variable that is set here");
+            let message = format!("--env {} names no variable that is set here", shown(flag));
             return Err(RpcError::new(ErrorCode::InvalidParams, message).hint("write it as --env NAME=VALUE"));
         };
         variables.insert(name.to_owned(), value);
@@ -117,7 +117,7 @@ pub(crate) fn pairs(flags: &[String]) -> Result<BTreeMap<String, String>, RpcErr
         .map(|flag| {
             let pair = flag.split_once('=').filter(|(name, _)| !name.is_empty());
             pair.map(|(name, value)| (name.to_owned(), value.to_owned())).ok_or_else(|| {
-                RpcError::new(ErrorCode::InvalidParams, format!("'{flag}' is not of the form NAME=VALUE"))
+                RpcError::new(ErrorCode::InvalidParams, format!("'{}' is not of the form NAME=VALUE", shown(flag)))
             })
         })
         .collect()
@@ -153,6 +153,15 @@ mod tests {
         check("EDITOR", Some(("EDITOR", "vi")));
         check("UNKNOWN", None);
         check("=b", None);
+    }
+
+    #[test]
+    fn a_secret_in_the_place_of_a_name_is_not_repeated() {
+        let flag = ["sk-ant-api03-canary".to_owned()];
+        for refused in [variables(&flag, &environment).err(), pairs(&flag).err()] {
+            let said = refused.expect("refused").to_string();
+            assert!(!said.contains("canary"), "{said}");
+        }
     }
 
     #[test]

@@ -8,6 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{self, Result};
 
+mod remove;
+
+pub(crate) use remove::remove_directory;
+
 /// Sees to it that a directory is there and entered by the person only. True when it was not there.
 pub(crate) fn private_directory(path: &Path) -> Result<bool> {
     let make = || -> io::Result<bool> {
@@ -107,16 +111,6 @@ pub(crate) fn read_json<T: DeserializeOwned>(path: &Path) -> Option<T> {
 /// Removes a file; one that is gone is fine.
 pub(crate) fn remove(path: &Path) -> Result<()> {
     match fs::remove_file(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error::file("remove", path, &cause)),
-        _ => Ok(()),
-    }
-}
-
-/// Removes a directory and all in it; one that is gone is fine. It is moved aside first, so that it is gone at once.
-pub(crate) fn remove_directory(path: &Path) -> Result<()> {
-    let aside = path.with_extension("removed");
-    let result = fs::rename(path, &aside).and_then(|()| fs::remove_dir_all(&aside));
-    match result {
         Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error::file("remove", path, &cause)),
         _ => Ok(()),
     }

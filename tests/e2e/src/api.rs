@@ -1,6 +1,6 @@
 //! The imitation of the Messages API, reachable from sandboxes.
 
-use std::io::{BufRead as _, BufReader};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -22,7 +22,7 @@ pub struct Api {
 }
 
 /// Starts an imitation of the model that listens on `host`, accepts only `key` and writes down what it is asked. Gives its
-/// process and its port.
+/// process and its port. The key is in no argument, where a search for it would find it.
 ///
 /// # Panics
 /// When it does not start.
@@ -30,12 +30,14 @@ pub struct Api {
 pub fn imitate(host: &str, key: &str, record: &Path) -> (Child, u16) {
     let mut child = Command::new("node")
         .arg(repository().join("tests/fakes/messages-api.mjs"))
-        .args(["--host", host, "--require-key", key, "--record"])
+        .args(["--host", host, "--require-key-in", "/dev/stdin", "--record"])
         .arg(record)
-        .stdin(Stdio::null())
+        .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("node starts");
+    // It reads the key until the end of its input, which is here.
+    child.stdin.take().expect("a pipe").write_all(key.as_bytes()).expect("it reads");
     let mut line = String::new();
     BufReader::new(child.stdout.take().expect("a pipe")).read_line(&mut line).expect("a line");
     let listening: Value = serde_json::from_str(&line).expect("it says where it listens");

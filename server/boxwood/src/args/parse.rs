@@ -9,6 +9,8 @@ use super::Arguments;
 /// Where errors have what was written.
 const WRITTEN: [ContextKind; 4] =
     [ContextKind::InvalidValue, ContextKind::InvalidArg, ContextKind::InvalidSubcommand, ContextKind::TrailingArg];
+/// What stands in an error where a secret would.
+const HIDDEN: &str = "…";
 /// Longest word that is surely none.
 const SHORT: usize = 24;
 
@@ -21,10 +23,17 @@ fn discreet(mut error: clap::Error) -> clap::Error {
     for kind in WRITTEN {
         let is_secret = matches!(error.get(kind), Some(ContextValue::String(text)) if looks_secret(text));
         if is_secret {
-            error.insert(kind, ContextValue::String("…".to_owned()));
+            error.insert(kind, ContextValue::String(HIDDEN.to_owned()));
+            // What is suggested has the word in it once more.
+            error.remove(ContextKind::Suggested);
         }
     }
     error
+}
+
+/// A word as it may stand in an error.
+pub(crate) fn shown(word: &str) -> &str {
+    if looks_secret(word) { HIDDEN } else { word }
 }
 
 /// Whether a word looks like a key or a token: a prefix that they have, or long and of their letters only.
@@ -46,6 +55,7 @@ mod tests {
             &["credentials", "set", "api-key", KEY],
             &["credentials", "mode", KEY],
             &["credentials", "sign-out", KEY],
+            &["credentials", "set", "--sk-ant-api03-canary"],
             &["login", KEY],
             &[KEY],
             &["credentials", KEY],

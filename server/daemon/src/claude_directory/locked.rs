@@ -30,6 +30,7 @@ impl Locked {
     pub(crate) async fn open_within(home: &Path, patience: Duration) -> Result<Self> {
         files::private_directory(home)?;
         let directory = ClaudeDirectory::open(home)?;
+        directory.free_locks()?;
         let storage = home.join(NAME);
         // In the order of a claude that renews a login: it writes while it keeps others from renewing.
         let refresh = locks::take(&storage, Purpose::Refresh, patience).await.map_err(|cause| held(&cause))?;

@@ -4,6 +4,7 @@
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 
+use crate::credentials::locks;
 use crate::error::{self, Result};
 use crate::sys;
 
@@ -21,6 +22,8 @@ pub(crate) use locked::Locked;
 const NAME: &str = ".claude";
 /// How the names of files begin that are being written; the number of the daemon's process follows.
 const BEGUN: &str = ".boxwood-new-";
+/// What stands behind the name of what was put aside; something that nobody can guess follows.
+const ASIDE: &str = ".aside-";
 /// Most bytes of a file of settings that is read; Claude Code's own stay far below.
 const MOST: u64 = 16 << 20;
 
@@ -80,13 +83,14 @@ impl ClaudeDirectory {
         read().map_err(|cause| error::file("read", &self.path(name), &cause))
     }
 
-    /// Copies a file, whatever it holds, to a place outside; false when there is none.
+    /// Copies a file, whatever it holds, to a place outside; false when there is none. Of one that is larger than any of
+    /// Claude Code's the beginning is enough: how large it is, is for an agent to say, and the disk is everybody's.
     pub(crate) fn copy_out(&self, name: &str, to: &Path) -> Result<bool> {
         let copy = || -> io::Result<bool> {
-            let Some(mut file) = system::read(&self.at, name)? else { return Ok(false) };
+            let Some(file) = system::read(&self.at, name)? else { return Ok(false) };
             let parent = to.parent().unwrap_or_else(|| Path::new("."));
             let mut temporary = tempfile::Builder::new().prefix(".boxwood-").tempfile_in(parent)?;
-            io::copy(&mut file, &mut temporary)?;
+            io::copy(&mut file.take(MOST), &mut temporary)?;
             temporary.as_file().sync_data()?;
             temporary.persist(to).map_err(|failed| failed.error)?;
             Ok(true)
@@ -94,9 +98,9 @@ impl ClaudeDirectory {
         copy().map_err(|cause| error::file("copy", &self.path(name), &cause))
     }
 
-    /// Removes what has this name, unless that is a directory; one that is gone is fine.
+    /// Removes what has this name; one that is gone is fine. A directory is put aside.
     pub(crate) fn remove(&self, name: &str) -> Result<()> {
-        match system::unlink(&self.at, name) {
+        match self.make_way(name).and_then(|()| system::unlink(&self.at, name)) {
             Err(cause) if cause.kind() != io::ErrorKind::NotFound => {
                 Err(error::file("remove", &self.path(name), &cause))
             }
@@ -113,15 +117,44 @@ impl ClaudeDirectory {
         }
     }
 
+    /// Gives a directory that has the name of a file another one. What is in it is nobody's that is known here, and how much
+    /// that is, is for an agent to say; it goes with the directory around it.
+    fn make_way(&self, name: &str) -> io::Result<()> {
+        match system::is_directory(&self.at, name)? {
+            true => system::rename(&self.at, name, &format!("{name}{ASIDE}{}", sys::trace_id())),
+            false => Ok(()),
+        }
+    }
+
+    /// Puts aside what has the name of a lock and is none, so that nobody could ever take it: a lock is an empty directory.
+    pub(crate) fn free_locks(&self) -> Result<()> {
+        for name in locks::NAMES {
+            let free = || -> io::Result<()> {
+                let is_lock = match system::is_directory(&self.at, name)? {
+                    true => std::fs::read_dir(self.path(name)).map_or(true, |mut entries| entries.next().is_none()),
+                    // What is not there is free.
+                    false => !system::is_oddity(&self.at, name)? && system::read(&self.at, name)?.is_none(),
+                };
+                match is_lock {
+                    true => Ok(()),
+                    false => system::rename(&self.at, name, &format!("{name}{ASIDE}{}", sys::trace_id())),
+                }
+            };
+            free().map_err(|cause| error::file("free", &self.path(name), &cause))?;
+        }
+        Ok(())
+    }
+
     /// Keeps a file under another name.
     pub(crate) fn rename(&self, from: &str, to: &str) -> Result<()> {
-        system::rename(&self.at, from, to).map_err(|cause| error::file("rename", &self.path(from), &cause))
+        let renamed = self.make_way(to).and_then(|()| system::rename(&self.at, from, to));
+        renamed.map_err(|cause| error::file("rename", &self.path(from), &cause))
     }
 
     /// Moves what has this name to another directory of Claude's on the same disk, in one move and in the place of what has
     /// the name there. False when there is nothing to move.
     pub(crate) fn move_to(&self, name: &str, other: &Self) -> Result<bool> {
-        match system::rename_between(&self.at, &other.at, name) {
+        match other.make_way(name).and_then(|()| system::rename_between(&self.at, &other.at, name)) {
             Ok(()) => Ok(true),
             Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(cause) => Err(error::file("put in place", &other.path(name), &cause)),
@@ -150,7 +183,8 @@ impl ClaudeDirectory {
             let temporary = format!("{BEGUN}{}-{}", std::process::id(), sys::trace_id());
             let mut file = system::create(&self.at, &temporary)?;
             let written = file.write_all(contents.as_bytes()).and_then(|()| file.sync_data());
-            let put = written.and_then(|()| system::rename(&self.at, &temporary, name));
+            let put =
+                written.and_then(|()| self.make_way(name)).and_then(|()| system::rename(&self.at, &temporary, name));
             if put.is_err() {
                 // It cannot be written, so it may not be removable either.
                 let _ = system::unlink(&self.at, &temporary);
@@ -161,6 +195,8 @@ impl ClaudeDirectory {
     }
 }
 
+#[cfg(all(test, unix))]
+mod hostile_tests;
 #[cfg(all(test, unix))]
 mod tests {
     use super::*;

@@ -48,6 +48,14 @@ pub(super) fn is_oddity(directory: &Directory, name: &str) -> io::Result<bool> {
     }
 }
 
+pub(super) fn is_directory(directory: &Directory, name: &str) -> io::Result<bool> {
+    match fs::symlink_metadata(directory.join(name)) {
+        Ok(metadata) => Ok(metadata.is_dir()),
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(cause) => Err(cause),
+    }
+}
+
 pub(super) fn unlink(directory: &Directory, name: &str) -> io::Result<()> {
     fs::remove_file(directory.join(name))
 }

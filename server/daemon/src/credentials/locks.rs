@@ -31,6 +31,8 @@ pub(crate) enum Purpose {
     Refresh,
 }
 
+/// What locks are called in the directory that they are around.
+pub(crate) const NAMES: [&str; 2] = [Purpose::Write.name(), Purpose::Refresh.name()];
 /// File that says who holds the lock of a refresh.
 const OWNER: &str = ".oauth_refresh.lock.owner";
 /// Largest such file.

@@ -6,7 +6,6 @@
 //! finished by the next start, and no file is ever put in place twice: meanwhile a sandbox may have renewed what is in it.
 
 use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -205,11 +204,11 @@ pub(super) fn repair(paths: &Paths, is_running: impl Fn(&str) -> bool) -> Result
         let bare = name.strip_suffix(".removed").unwrap_or(&name);
         if let Some(trace) = bare.strip_prefix(NEW) {
             if !is_running(trace) {
-                remove(&entry.path())?;
+                files::remove_directory(&entry.path())?;
             }
         } else if let Some(home) = bare.strip_prefix(READY) {
             match is_removed {
-                true => remove(&entry.path())?,
+                true => files::remove_directory(&entry.path())?,
                 false => unfinished.push(home.to_owned()),
             }
         }
@@ -224,13 +223,6 @@ pub(super) async fn resume(paths: &Paths, name: &str) -> Result<()> {
     match ready(paths, name).is_dir() {
         true => finish(paths, name, home.directory(), &mut || home.check()),
         false => Ok(()),
-    }
-}
-
-fn remove(path: &Path) -> Result<()> {
-    match fs::remove_dir_all(path) {
-        Err(cause) if cause.kind() != io::ErrorKind::NotFound => Err(error::file("remove", path, &cause)),
-        _ => Ok(()),
     }
 }
 

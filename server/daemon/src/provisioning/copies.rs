@@ -8,7 +8,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::hold::{self, clock};
 use super::origin::Origin;
-use super::sync::{InDirectory, Pair};
+use super::sync::Pair;
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::locks::{self, Purpose};
 use crate::daemon::Daemon;
@@ -27,12 +27,13 @@ pub(crate) async fn make_same(
     let storage = origin.storage(daemon);
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
+    directory.free_locks()?;
     let host_lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let sandbox_lock =
         locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let account = origin.login(daemon).await.ok().flatten().map(|login| login.account).unwrap_or_default();
     let own = daemon.paths.sandbox(sandbox);
-    Pair { host: &InDirectory(storage), account, sandbox: &directory, own: &own }.make_same(
+    Pair { host: origin.holder(daemon)?.as_ref(), account, sandbox: &directory, own: &own }.make_same(
         winner,
         &clock(),
         &mut || {

@@ -344,6 +344,7 @@ pub(crate) async fn hand_out(daemon: &Arc<Daemon>, origin: &Origin, sandbox: &st
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
     directory.unlink_oddity(CREDENTIALS)?;
+    directory.free_locks()?;
     // As Claude Code inside does when it writes there.
     let lock = locks::take(&home.join(".claude"), Purpose::Write, PATIENCE).await;
     let _lock = lock.map_err(|cause| RpcError::new(ErrorCode::CredentialLocked, cause.to_string()))?;

@@ -6,6 +6,8 @@ use boxwood_protocol::credentials::CredentialSource;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::hold::LOGIN;
+use super::sync::{Holder, InDirectory};
+use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::host::{self, Login};
 use crate::daemon::Daemon;
 use crate::error::Result;
@@ -52,6 +54,14 @@ impl Origin {
             Self::Home(name) => daemon.sources.logins().join(name).join(".claude"),
             Self::Host => daemon.sources.claude().storage().to_path_buf(),
         }
+    }
+
+    /// What reads and writes its credential file. A login home is shared by agents, so nothing there is followed.
+    pub(crate) fn holder(&self, daemon: &Daemon) -> Result<Box<dyn Holder + Send + Sync>> {
+        Ok(match self {
+            Self::Home(name) => Box::new(ClaudeDirectory::open(&daemon.sources.logins().join(name))?),
+            Self::Host => Box::new(InDirectory(self.storage(daemon))),
+        })
     }
 
     /// The login, as it is now.

@@ -17,7 +17,6 @@ use crate::error::Result;
 use crate::provisioning::copies::make_same;
 use crate::provisioning::hold;
 use crate::provisioning::origin::Origin;
-use crate::provisioning::sync::{Holder as _, InDirectory};
 
 /// Both sides as they were seen; a file that cannot be read is nothing.
 type Seen = (Option<View>, View);
@@ -133,7 +132,7 @@ fn source(daemon: &Daemon, sandbox: &str) -> Option<Origin> {
 }
 
 fn see(daemon: &Daemon, sandbox: &str, source: &Origin) -> Seen {
-    let there = InDirectory(source.storage(daemon)).read().ok().flatten();
+    let there = source.holder(daemon).and_then(|holder| holder.read()).ok().flatten();
     let there = there.and_then(|text| CredentialFile::parse(text.reveal().as_bytes()).ok());
     (there.map(|file| file.view()), hold::view_inside(daemon, sandbox))
 }

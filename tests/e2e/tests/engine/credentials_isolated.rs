@@ -1,6 +1,9 @@
 //! Signed in once: the real claude in several sandboxes that hold their login as 'isolated', which is one login in one login
 //! home on the host.
 
+mod hostile;
+mod older;
+
 use std::fs;
 use std::path::PathBuf;
 

@@ -134,31 +134,38 @@ pub(crate) fn keep_replaced(logins: &Path, name: &str, directory: &ClaudeDirecto
 }
 
 /// Ends every login: those in login homes, in sandboxes' own homes, and what was kept of others. What else stands in the
-/// credential files stays.
+/// credential files stays. Where it fails, which an agent that holds a lock can see to, the others end all the same.
 pub(crate) async fn forget_all(daemon: &Daemon) -> Result<()> {
     let logins = daemon.sources.logins();
+    let mut outcome = Ok(());
     for name in names_in(logins).into_iter().filter(|name| is_home_name(name)) {
-        let locked = Locked::open(&logins.join(&name)).await?;
-        for beside in [READY, REPLACED] {
-            files::remove_directory(&logins.join(format!("{beside}{name}")))?;
-        }
-        for gone in [CONFIG, provisioning::REPLACED] {
-            locked.directory().remove(gone)?;
-        }
-        forget(&locked)?;
+        let ended = forget_home(logins, &name).await;
+        outcome = outcome.and(ended);
     }
     for sandbox in names_in(&daemon.paths.state.join("sandboxes")) {
         if adopt::is_due(daemon, &sandbox) {
-            forget(&Locked::open(&daemon.records.home(&sandbox)).await?)?;
+            let ended = Locked::open(&daemon.records.home(&sandbox)).await.and_then(|locked| forget(&locked));
+            outcome = outcome.and(ended);
         }
     }
-    Ok(())
+    outcome
+}
+
+async fn forget_home(logins: &Path, name: &str) -> Result<()> {
+    for beside in [READY, REPLACED] {
+        files::remove_directory(&logins.join(format!("{beside}{name}")))?;
+    }
+    let locked = Locked::open(&logins.join(name)).await?;
+    for gone in [CONFIG, provisioning::REPLACED] {
+        locked.directory().remove(gone)?;
+    }
+    forget(&locked)
 }
 
 /// Takes the login out of a credential file. One that cannot be read may hold one, and goes.
 fn forget(locked: &Locked) -> Result<()> {
     let directory = locked.directory();
-    let Some(bytes) = directory.head(LOGIN, MAX_BYTES as u64 + 1)? else { return directory.unlink_oddity(LOGIN) };
+    let Some(bytes) = directory.head(LOGIN, MAX_BYTES as u64 + 1)? else { return directory.remove(LOGIN) };
     let mut file = CredentialFile::parse(&bytes).unwrap_or_default();
     file.set_login(None);
     locked.check()?;

@@ -12,7 +12,11 @@ use serde_json::{Value, json};
 use super::adopt::{adopt, move_login};
 use super::*;
 use crate::lifecycle::tests::{Saboteur, World};
+#[cfg(unix)]
+use crate::provisioning::copies::make_same;
 use crate::provisioning::hold::Chosen;
+#[cfg(unix)]
+use crate::provisioning::origin::Origin;
 
 const ADA: &str = "11111111-1111-4111-8111-111111111111";
 const BOB: &str = "22222222-2222-4222-8222-222222222222";
@@ -173,6 +177,40 @@ async fn signing_out_ends_every_login_and_leaves_what_else_there_is() {
     #[cfg(unix)]
     assert!(token(&daemon.paths.state.join("outside")).is_some(), "what a link leads to is none of its business");
     forget_all(&daemon).await.expect("forgotten twice");
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn what_a_link_in_a_login_home_leads_to_goes_into_no_copy() {
+    let root = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(root.path());
+    let home = daemon.sources.logins().join("default");
+    // A sandbox that has the login home mounted can put a link there to what only the host has.
+    put(&daemon.paths.state.join("outside"), &login("outside", ADA, 1));
+    fs::create_dir_all(home.join(".claude")).expect("made");
+    let outside = daemon.paths.state.join("outside/.claude").join(LOGIN);
+    std::os::unix::fs::symlink(outside, home.join(".claude").join(LOGIN)).expect("linked");
+    fs::create_dir_all(daemon.records.home("copy")).expect("made");
+    drop(make_same(&daemon, "copy", &Origin::Home("default".to_owned()), None).await);
+    assert_eq!(file(&daemon.records.home("copy")), Value::Null);
+    // What the sandbox has takes the place of the link, and nothing goes through it.
+    put(&daemon.records.home("copy"), &login("copy", ADA, 2));
+    drop(make_same(&daemon, "copy", &Origin::Home("default".to_owned()), None).await.expect("decided"));
+    assert_eq!(token(&daemon.paths.state.join("outside")).as_deref(), Some("refresh-outside"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_holds_one_login_keeps_no_other_from_being_ended() {
+    let root = tempfile::tempdir().expect("a directory");
+    let daemon = daemon(root.path());
+    let at = |name: &str| daemon.sources.logins().join(name);
+    for name in ["a", "b", "c"] {
+        put(&at(name), &login(name, ADA, 1));
+    }
+    fs::create_dir(at("b/.claude/.storage-write.lock")).expect("held");
+    let refused = forget_all(&daemon).await.expect_err("one is held");
+    assert!(refused.message.contains(".storage-write.lock"), "{refused}");
+    assert_eq!(["a", "b", "c"].map(|name| token(&at(name)).is_some()), [false, true, false]);
 }
 
 impl World {

@@ -1,6 +1,8 @@
 //! The daemon is killed while it signs in, hands out, writes back and changes a mode, at moments spread over the time that the
 //! work takes. Afterwards a credential that works is in exactly the places that the mode allows, and is found.
 
+mod anew;
+
 use std::fs;
 use std::time::{Duration, Instant};
 

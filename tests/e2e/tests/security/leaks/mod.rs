@@ -35,6 +35,13 @@ const OWN: [(&str, &str); 7] = [
     ("git password", "/home/answer"),
 ];
 
+/// What claude is asked on the terminal. What it answers is searched for too, so that it is known to have been answered there.
+const QUESTION: &str = "say asked-and-answered-on-the-terminal";
+/// All that the terminal inside has shown, also what has scrolled away.
+const SCROLLBACK: &str = "/opt/boxwood/bin/tmux -S /tmp/boxwood-$(id -u)/tmux.sock capture-pane -p -S -";
+/// What an agent sees of files that the engine's own copy of a container lacks: what is mounted, and what is in memory only.
+const MOUNTED: &str = "tar c --ignore-failed-read /home/boxwood /var/lib/boxwood /tmp /run /dev/shm 2>/dev/null; true";
+
 /// A person with everything: a key and a token that Boxwood keeps, a login of Claude Code, a helper of git's.
 struct Person {
     realm: Realm,
@@ -42,7 +49,8 @@ struct Person {
 }
 
 impl Person {
-    fn new(arrange: impl FnOnce(&mut World)) -> Self {
+    /// `arrange` gives the names at which other providers answer, as [`Realm::with`] wants them.
+    fn new(arrange: impl FnOnce(&mut World) -> Vec<(&'static str, u16)>) -> Self {
         let realm = Realm::with(|world| {
             // All that it can say is searched.
             world.set("BOXWOOD_LOG", "trace");
@@ -52,8 +60,7 @@ impl Person {
             let helper =
                 format!("[credential \"https://git.example\"]\n\thelper = \"!cat {}; true\"\n", answer.display());
             fs::write(world.home().join(".gitconfig"), helper).expect("written");
-            arrange(world);
-            Vec::new()
+            arrange(world)
         });
         let text = |value: &Value| value.as_str().expect("a token").to_owned();
         let login = realm.identity.issue();
@@ -83,6 +90,7 @@ impl Person {
         hunt.look("log:events", events);
         self.fail(&mut hunt);
         look_everywhere(&mut hunt, world, &[&sandbox]);
+        hunt.look_archive("seen inside", &world.sh(MOUNTED).ok().stdout);
         let said = relay.traffic();
         hunt.look("socket:to the daemon", said.to_daemon);
         hunt.look("socket:from the daemon", said.from_daemon);
@@ -111,6 +119,13 @@ impl Person {
         assert!(given.out().contains(GIT_PASSWORD), "{}", given.told("gave git nothing"));
         let mut terminal = Terminal::open(world, "attach");
         terminal.wait_for("bypass permissions on");
+        terminal.press(QUESTION.as_bytes());
+        terminal.wait_for(QUESTION);
+        terminal.press(b"\r");
+        terminal.wait_for(&QUESTION.replace("say ", "\u{25cf} "));
+        let scrollback = world.sh(SCROLLBACK).ok();
+        assert!(scrollback.out().contains(QUESTION), "{}", scrollback.told("shows something else"));
+        hunt.look("words:the scrollback", scrollback.stdout);
         // What runs in the background while everything is searched.
         terminal.press(b"\x1dd");
         assert_eq!(terminal.wait(), 0);
@@ -130,6 +145,7 @@ impl Person {
                     hunt.look("errors:what cannot be a key", [done.stdout, done.stderr].concat());
                 }
             }
+            self.misplace(hunt, &canary.value);
             let variable = format!("MY_API_KEY={}", canary.value);
             for words in [&["start", "--image", "boxwood-test-no-such-image:0"][..], &["start", "--env", &variable]] {
                 for further in ["--json", "-vv"] {
@@ -138,6 +154,30 @@ impl Person {
                     // Whoever writes a secret into arguments has shown it; the answer does not repeat it.
                     hunt.look("errors:what cannot be done", [done.stdout, done.stderr].concat());
                 }
+            }
+        }
+    }
+
+    /// A secret where the name of something belongs, as somebody does who has not read how it is given.
+    fn misplace(&self, hunt: &mut Hunt, value: &str) {
+        let as_flag = format!("--{value}");
+        for words in [
+            &["credentials", "set", value][..],
+            &["credentials", "set", "api-key", value],
+            &["credentials", "set", "api-key", "--base-url", value],
+            &["credentials", "set", &as_flag],
+            &["credentials", "mode", value],
+            &["credentials", "sign-out", value],
+            &["credentials", value],
+            &["login", value],
+            &["start", "--env", value],
+            &[value],
+        ] {
+            for further in ["--json", "-vv"] {
+                let done = self.realm.world.boxwood([words, &[further]].concat()).input("").run();
+                assert_ne!(done.status, 0, "{}", done.told("was understood"));
+                assert!(!done.err().is_empty() || !done.out().is_empty(), "it says what is wrong");
+                hunt.look("errors:what is in the wrong place", [done.stdout, done.stderr].concat());
             }
         }
     }
