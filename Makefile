@@ -93,7 +93,7 @@ check-generated:
 	cargo run --quiet --locked --package boxwood-protocol --bin generate -- --check
 
 check-unit:
-	cargo nextest run --workspace --locked --exclude boxwood-e2e --cargo-quiet --status-level fail -E 'not binary(real)'
+	$(testbed)/in-memory cargo nextest run --workspace --locked --exclude boxwood-e2e --cargo-quiet --status-level fail -E 'not binary(real)'
 
 check-extension: extension/node_modules/.package-lock.json
 	npm run --prefix extension check
