@@ -61,7 +61,7 @@ images: build engine ## Builds the agent images and prints their sizes
 	@"$(boxwood)" image list
 
 ##@ Develop
-.PHONY: format generate check check-format check-lint check-unit check-generated check-licences check-absences check-scripts check-extension check-fakes check-portable
+.PHONY: format generate check check-server check-format check-lint check-unit check-generated check-licences check-absences check-scripts check-extension check-fakes check-portable
 format: extension/node_modules/.package-lock.json ## Formats everything
 	cargo fmt --all
 	npm run --prefix extension format
@@ -69,7 +69,9 @@ format: extension/node_modules/.package-lock.json ## Formats everything
 generate: ## Writes the files that are generated from the contract
 	cargo run --quiet --locked --package boxwood-protocol --bin generate
 
-check: tools check-format check-absences check-scripts check-licences check-lint check-generated check-unit check-extension check-fakes ## Formatting, lints, unit tests, licences, absences: no engine needed
+check: check-server check-extension check-fakes ## Formatting, lints, unit tests, licences, absences: no engine needed
+
+check-server: tools check-format check-absences check-scripts check-licences check-lint check-generated check-unit
 
 check-format:
 	cargo fmt --all --check
@@ -91,7 +93,7 @@ check-generated:
 	cargo run --quiet --locked --package boxwood-protocol --bin generate -- --check
 
 check-unit:
-	cargo nextest run --workspace --locked --exclude boxwood-e2e --cargo-quiet --status-level fail -E 'not binary(real)'
+	$(testbed)/in-memory cargo nextest run --workspace --locked --exclude boxwood-e2e --cargo-quiet --status-level fail -E 'not binary(real)'
 
 check-extension: extension/node_modules/.package-lock.json
 	npm run --prefix extension check
@@ -110,10 +112,12 @@ check-portable: extension/node_modules/.package-lock.json
 ##@ Test with real parts (they set up what they need)
 .PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer test-windows fuzz perf
 test: export SMOKE := 1
-# What takes long and is the same for every user is done by one of the two: see tests/testbed/e2e-as-user.
-test: export E2E_LEFT := $(if $(filter 0,$(shell id -u)),test(/credentials_isolated::|credentials::modes/),none())
+# What takes long and is the same for every user is done by one of the two.
+is_root := $(filter 0,$(shell id -u))
+test: export E2E_LEFT = $(if $(is_root),$(shell $(testbed)/shares user),none())
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
-	@$(testbed)/suites check test-e2e $(if $(filter 0,$(shell id -u)),test-e2e-user) test-security test-devcontainer test-editor $(if $(filter 0,$(shell id -u)),test-editor-user) perf
+	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer \
+	  test-security test-editor $(if $(is_root),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
 	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E '(binary(engine) + binary(real)) - $(or $(E2E_LEFT),none())'

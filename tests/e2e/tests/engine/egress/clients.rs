@@ -132,7 +132,7 @@ socket.destroy();
 
 /// Wants ten events, most of them before the last was sent.
 const EVENTS: &str = r#"
-const response = await fetch(`https://${process.argv[2]}/events?count=10&pause=80`);
+const response = await fetch(`https://${process.argv[2]}/events?count=10&pause=200`);
 const times = [];
 let text = "";
 for await (const piece of response.body) {
