@@ -112,11 +112,15 @@ impl Work {
 
     /// Starts a container that is there, unless something else stands by now where its mounts lead.
     pub(super) async fn start_as_made(&self, container: &str) -> Result<()> {
-        let detail = self.engine.inspect_container(container).await;
-        let made = detail.map(|detail| mounts::mounted(&detail.labels)).unwrap_or_default();
-        mounts::recheck(&made)?;
+        let what = "start the container again";
+        let detail = match self.engine.inspect_container(container).await {
+            Ok(detail) => detail,
+            Err(cause) if cause.is_not_found() => return Ok(()),
+            Err(cause) => return Err(error::engine(what, &cause)),
+        };
+        mounts::recheck(&mounts::mounted(&detail.labels))?;
         match self.engine.start_container(container).await {
-            Err(cause) if !cause.is_not_found() => Err(error::engine("start the container again", &cause)),
+            Err(cause) if !cause.is_not_found() => Err(error::engine(what, &cause)),
             _ => Ok(()),
         }
     }

@@ -136,7 +136,7 @@ fn the_persons_own_choice_needs_no_approval_and_has_limits() {
         ("/", "is the system's own"),
         ("/proc/self", "is the system's own"),
         ("/var/run/docker.sock", "cannot be mounted: it is neither a file nor a directory"),
-        ("/run", "where programs of this machine listen"),
+        ("/run", "\"/run\" of 'readOnlyMounts' is"),
         (&state, "where Boxwood keeps its own files"),
         ("~/.claude", "where Claude Code on this machine keeps its login"),
         (&project, "is in the project"),
