@@ -31,6 +31,7 @@ const settings: Record<keyof SandboxConfig, true> = {
   protectedPaths: true,
   egress: true,
   maskedPaths: true,
+  readOnlyMounts: true,
   claudeArgs: true,
   hostLogin: true,
   sshAgent: true,

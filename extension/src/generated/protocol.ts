@@ -681,6 +681,10 @@ egress?: EgressConfig,
  */
 maskedPaths?: Array<string>, 
 /**
+ * Files and directories of this machine beside the project that the sandbox can read and never write, for example `~/.ssh` or `/data/models:/models`: `SOURCE` or `SOURCE:TARGET`. Without a target, what is in your home appears at the same place in the sandbox's home, everything else at the same path. What runs inside can read all of it, private keys too.
+ */
+readOnlyMounts?: Array<string>, 
+/**
  * Further arguments for Claude Code inside.
  */
 claudeArgs?: Array<string>, 

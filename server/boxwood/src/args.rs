@@ -180,6 +180,9 @@ pub(crate) struct SettingArguments {
     /// Environment variable of the sandbox; without a value, the one it has here. Not for secrets.
     #[arg(long, short, value_name = "NAME[=VALUE]")]
     pub(crate) env: Vec<String>,
+    /// Let the sandbox read a file or directory of this machine, never write it.
+    #[arg(long, value_name = "SOURCE[:TARGET]")]
+    pub(crate) read_only_mount: Vec<String>,
     /// Let the sandbox use the login of Claude Code on this machine.
     #[arg(long)]
     pub(crate) host_login: bool,

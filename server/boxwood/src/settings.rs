@@ -75,6 +75,7 @@ pub(crate) fn config(
     let config = SandboxConfig {
         egress: egress(&flags),
         masked_paths: None,
+        read_only_mounts: (!flags.read_only_mount.is_empty()).then_some(flags.read_only_mount),
         variant: flags.variant,
         image: flags.image,
         dockerfile: flags.dockerfile,

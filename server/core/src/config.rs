@@ -6,6 +6,7 @@ use boxwood_protocol::config::{ConfigSource, ImageVariant, Lifetime, Network, Sa
 use jsonc_parser::ParseOptions;
 
 use crate::egress::{EgressLayers, settings};
+use crate::mounts;
 use crate::quantity::{format_bytes, parse_bytes};
 
 /// Most bytes of a configuration file.
@@ -94,6 +95,8 @@ pub struct Resolved {
     pub protected_paths: Vec<String>,
     /// What the sandbox cannot read: globs, as they were written.
     pub masked_paths: Vec<String>,
+    /// What of the host it can read beside the project, as it was written.
+    pub read_only_mounts: Vec<String>,
     /// Further arguments for Claude.
     pub claude_args: Vec<String>,
     /// Whether the host's login may be used.
@@ -105,7 +108,7 @@ pub struct Resolved {
 /// Reads a layer from JSON with comments and trailing commas.
 ///
 /// # Errors
-/// When it is no such JSON, has a setting of an unknown name or a wrong type, or names hosts or masked paths wrongly:
+/// When it is no such JSON, has a setting of an unknown name or a wrong type, or names hosts, masked paths or mounts wrongly:
 /// lists of these are joined, so that only here it is known which file is wrong.
 pub fn parse(text: &str) -> Result<SandboxConfig, ConfigError> {
     let value = jsonc_parser::parse_to_serde_value::<serde_json::Value>(text, &ParseOptions::default())
@@ -124,6 +127,8 @@ pub fn parse(text: &str) -> Result<SandboxConfig, ConfigError> {
 
 pub(crate) fn check_lists(config: &SandboxConfig) -> Result<(), ConfigError> {
     settings::check_masked(config.masked_paths.as_deref().unwrap_or_default())?;
+    mounts::check(config.read_only_mounts.as_deref().unwrap_or_default())
+        .map_err(|reason| value_error(mounts::SETTING, reason))?;
     config.egress.as_ref().map_or(Ok(()), settings::check)
 }
 
@@ -143,6 +148,7 @@ pub fn defaults() -> SandboxConfig {
         protected_paths: Some(Vec::new()),
         egress: None,
         masked_paths: Some(Vec::new()),
+        read_only_mounts: Some(Vec::new()),
         claude_args: Some(Vec::new()),
         host_login: Some(false),
         ssh_agent: Some(SshAgent::Off),
@@ -152,7 +158,7 @@ pub fn defaults() -> SandboxConfig {
 }
 
 /// Lays layers over each other, the later ones on top, and tells where each value comes from. Environments are joined
-/// by name, protected and masked paths and the lists of egress are joined, everything else is replaced; what a host's
+/// by name, protected and masked paths, mounts and the lists of egress are joined, everything else is replaced; what a host's
 /// source means for its strength, [`EgressLayers`] knows. Of `variant`, `image` and `dockerfile` the topmost layer that has any decides.
 #[must_use]
 pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeMap<String, ConfigSource>) {
@@ -199,6 +205,10 @@ pub fn merge(layers: &[(ConfigSource, SandboxConfig)]) -> (SandboxConfig, BTreeM
         if let Some(paths) = layer.masked_paths {
             merged.masked_paths.get_or_insert_default().extend(paths);
             sources.insert("maskedPaths".to_owned(), *source);
+        }
+        if let Some(list) = layer.read_only_mounts {
+            merged.read_only_mounts.get_or_insert_default().extend(list);
+            sources.insert(mounts::SETTING.to_owned(), *source);
         }
         if layer.egress.is_some() {
             sources.insert("egress".to_owned(), *source);
@@ -248,6 +258,7 @@ pub fn resolve(config: &SandboxConfig) -> Result<Resolved, ConfigError> {
         env,
         protected_paths,
         masked_paths: config.masked_paths.clone().unwrap_or_default(),
+        read_only_mounts: config.read_only_mounts.clone().unwrap_or_default(),
         claude_args: config.claude_args.clone().unwrap_or_default(),
         host_login: config.host_login.unwrap_or_default(),
         ssh_agent: config.ssh_agent.unwrap_or_default(),
@@ -308,7 +319,8 @@ pub fn is_inside(path: &str) -> bool {
         && path.split(['/', '\\']).all(|part| part != "..")
 }
 
-/// What the project's own layer asks for beyond the defaults, each in plain words; empty when it needs no approval.
+/// What the project's own layer asks for beyond the defaults, each in plain words; empty when it needs no approval. Of
+/// mounts the daemon knows what they lead to, and says so ([`mounts::Asked::words`]).
 #[must_use]
 pub fn widens(project: &SandboxConfig) -> Vec<String> {
     let mut list = Vec::new();

@@ -38,6 +38,9 @@ pub const NETWORK: &str = "dev.boxwood.network";
 /// Addresses of the network that a sandbox with a gateway was made for, for example `198.18.4.0/22`.
 pub const SUBNET: &str = "dev.boxwood.subnet";
 
+/// What of this machine beside the project a sandbox can read, a JSON array of objects with `target` and `source`; absent when there is nothing.
+pub const READ_ONLY_MOUNTS: &str = "dev.boxwood.read-only-mounts";
+
 /// A filter for objects with `value` under `key`.
 #[must_use]
 pub fn equals(key: &str, value: &str) -> String {

@@ -11,6 +11,7 @@ pub mod identity;
 pub mod labels;
 pub mod login;
 pub mod mask;
+pub mod mounts;
 pub mod paths;
 pub mod plan;
 pub mod protect;

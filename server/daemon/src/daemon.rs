@@ -181,6 +181,7 @@ impl Daemon {
             let is_other = settings.hash(&image, &materials::package::pinned().version) != label(labels::CONFIG);
             is_other
                 || lifecycle::login_home::is_other(self, label(labels::SANDBOX), &detail.mounts)
+                || lifecycle::mounts::is_outdated(self, detail)
                 || lifecycle::overlay::is_outdated(label(labels::PROJECT), label(labels::WORKSPACE), &settings, detail)
         })
     }

@@ -1,5 +1,6 @@
 //! What the state directory keeps of each sandbox beside what its container's labels say.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use crate::provisioning::hold::{Chosen, Held};
@@ -36,6 +37,9 @@ pub(crate) struct Record {
     /// Mount points that were made in the project: path relative to it.
     #[serde(default)]
     pub(crate) placeholders: Vec<String>,
+    /// Mount points that were made in its home: path relative to it, parents first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) mount_points: Vec<String>,
     /// What the person decided about its network until it stops.
     #[serde(default, skip_serializing_if = "Passing::is_empty")]
     pub(crate) egress: Passing,
@@ -51,6 +55,9 @@ pub(crate) struct CredentialServer {
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) is_tls: bool,
+    /// What its name leads to, where only the sandbox knows that name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) address: Option<IpAddr>,
     /// Whether it is the gateway that puts them on requests, not the sandbox.
     pub(crate) is_set: bool,
 }

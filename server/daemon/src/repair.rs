@@ -80,6 +80,7 @@ async fn undo(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, j
         };
         let mut work = Work {
             overlays: overlay::survey(&journal.project, &[]).0,
+            mounts: Vec::new(),
             daemon: Arc::clone(daemon),
             engine: Arc::clone(engine),
             info: info.clone(),

@@ -12,6 +12,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::error::{self, Result};
 use crate::files;
+use crate::lifecycle::mounts;
 
 /// Most bytes of a Dockerfile.
 pub(crate) const LARGEST_DOCKERFILE: u64 = 1 << 20;
@@ -47,11 +48,13 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
         );
     }
     let resolved = config::resolve(&effective).map_err(|cause| blame(paths, &file, &sources, &cause))?;
-    let widens = config::widens(&own);
+    let mut widens = config::widens(&own);
+    let mounts = mounts::wishes(paths, &own);
     let content_hash = match there {
-        Some(_) => Some(approval_hash(project, &file, &plain_file, &own)?),
+        Some(_) => Some(approval_hash(project, &file, &plain_file, &own, &mounts)?),
         None => None,
     };
+    widens.extend(mounts);
     let is_approved = widens.is_empty()
         || content_hash.as_ref().is_some_and(|hash| approvals(paths).contains(&approval(project, hash)));
     Ok(Settings {
@@ -127,13 +130,14 @@ fn approval(project: &str, hash: &str) -> String {
     content_hash([project.as_bytes(), hash.as_bytes()])
 }
 
-/// Hash of everything in the project that an approval is about. Projects without the plain file keep the hash that they
-/// had before there was such a file.
-fn approval_hash(project: &str, file: &Path, plain: &Path, own: &SandboxConfig) -> Result<String> {
+/// Hash of everything in the project that an approval is about, and of what its mounts lead to. Projects without the
+/// plain file and without mounts keep the hash that they had before there were such.
+fn approval_hash(project: &str, file: &Path, plain: &Path, own: &SandboxConfig, mounts: &[String]) -> Result<String> {
     let dockerfile = own.dockerfile.as_ref().map(|path| Path::new(project).join(path));
     let mut texts = vec![text_of(file, config::MAX_FILE_BYTES)?.unwrap_or_default()];
     texts.push(dockerfile.map_or(Ok(None), |path| text_of(&path, LARGEST_DOCKERFILE))?.unwrap_or_default());
     texts.extend(text_of(plain, config::MAX_FILE_BYTES)?);
+    texts.extend(mounts.iter().map(|words| words.clone().into_bytes()));
     Ok(content_hash(texts.iter().map(Vec::as_slice)))
 }
 

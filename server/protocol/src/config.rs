@@ -141,6 +141,9 @@ pub struct SandboxConfig {
     /// Files and directories of the project that the sandbox cannot read: paths relative to the project, `*` for any part of a name and `**` for any directories, for example `.env` or `secrets/*.key`. Beside `.env`, `.env.local` and `.env.*.local`, and everywhere `.ssh`, `.aws`, `.gnupg`, `.netrc`, `.git-credentials`, `id_rsa` and `id_ed25519`, which are always masked; `!` in front lifts one, the last that fits decides.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub masked_paths: Option<Vec<String>>,
+    /// Files and directories of this machine beside the project that the sandbox can read and never write, for example `~/.ssh` or `/data/models:/models`: `SOURCE` or `SOURCE:TARGET`. Without a target, what is in your home appears at the same place in the sandbox's home, everything else at the same path. What runs inside can read all of it, private keys too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub read_only_mounts: Option<Vec<String>>,
     /// Further arguments for Claude Code inside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claude_args: Option<Vec<String>>,

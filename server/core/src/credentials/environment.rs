@@ -3,13 +3,14 @@
 //! The variables are Claude Code's own; which of them count together was found by running Claude Code 2.1.329.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialSource, Secret};
 use boxwood_protocol::egress::{EgressAction, EgressRule};
 
 use super::file::is_token;
 use super::select::{Finding, Found, Problem};
-use crate::egress::{Host, is_private};
+use crate::egress::{self, ENDPOINT_NAME, EndpointError, Host, is_private};
 
 /// Where Claude's API is when nothing else is said.
 pub const API_HOST: &str = "api.anthropic.com";
@@ -32,13 +33,15 @@ pub struct Server {
     pub port: u16,
     /// Whether it is spoken to by TLS.
     pub is_tls: bool,
+    /// What its name leads to, where that is a name that only the sandbox knows.
+    pub address: Option<IpAddr>,
 }
 
 impl Server {
     /// A server of a provider.
     #[must_use]
     pub fn named(name: String) -> Self {
-        Self { host: Host::Name(name), port: 443, is_tls: true }
+        Self { host: Host::Name(name), port: 443, is_tls: true, address: None }
     }
 
     /// The server in the URL of an endpoint. `None` when it is no such URL; one with a name and a password, a query or a
@@ -59,7 +62,7 @@ impl Server {
             Some((host, port)) if !port.ends_with(']') => (host, port.parse().ok().filter(|port| *port > 0)?),
             _ => (authority, if is_tls { 443 } else { 80 }),
         };
-        Some(Self { host: Host::parse(host).ok()?, port, is_tls })
+        Some(Self { host: Host::parse(host).ok()?, port, is_tls, address: None })
     }
 
     /// Whether it is this machine itself, which a sandbox's own loopback is not.
@@ -74,9 +77,9 @@ impl Server {
     /// The rule by which the gateway lets requests there through and opens them, so that it can set their headers.
     #[must_use]
     pub fn rule(&self) -> EgressRule {
-        let (host, is_private) = match &self.host {
-            Host::Name(name) => (name.clone(), false),
-            Host::Address(address) => (address.to_string(), is_private(*address)),
+        let (host, address) = match &self.host {
+            Host::Name(name) => (name.clone(), self.address),
+            Host::Address(address) => (address.to_string(), Some(*address)),
         };
         EgressRule {
             host,
@@ -84,7 +87,7 @@ impl Server {
             action: EgressAction::Allow,
             methods: None,
             paths: None,
-            private: is_private.then_some(true),
+            private: address.is_some_and(is_private).then_some(true),
             inspect: Some(true),
         }
     }
@@ -104,6 +107,21 @@ impl Endpoint {
     #[must_use]
     pub fn server(&self) -> Server {
         self.url.as_ref().map_or_else(|| Server::named(API_HOST.to_owned()), |(_, server)| server.clone())
+    }
+
+    /// Has it named as it is known to a sandbox behind a gateway, where only names lead anywhere.
+    ///
+    /// # Errors
+    /// When nothing leads there; it stays as it is.
+    pub fn behind_gateway(&mut self) -> Result<(), EndpointError> {
+        let Some((url, server)) = &mut self.url else { return Ok(()) };
+        let inside = egress::endpoint(url)?;
+        if let Host::Address(address) = server.host {
+            server.host = Host::Name(ENDPOINT_NAME.to_owned());
+            server.address = Some(address);
+            *url = inside.url;
+        }
+        Ok(())
     }
 }
 
@@ -168,6 +186,18 @@ pub enum Material {
         /// Where it is presented.
         vertex: Vertex,
     },
+}
+
+impl Material {
+    /// Where it is presented, unless that can only be Anthropic's own API.
+    pub const fn endpoint_mut(&mut self) -> Option<&mut Endpoint> {
+        match self {
+            Self::Key { endpoint, .. } | Self::SetupToken { endpoint, .. } => Some(endpoint),
+            Self::BedrockKey { bedrock, .. } | Self::BedrockSession { bedrock, .. } => Some(&mut bedrock.endpoint),
+            Self::Vertex { vertex, .. } => Some(&mut vertex.endpoint),
+            Self::Login { .. } => None,
+        }
+    }
 }
 
 /// Amazon Bedrock.

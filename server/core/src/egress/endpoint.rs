@@ -1,5 +1,5 @@
-//! The way to the API that the person's own environment names instead of Anthropic's: whoever starts a sandbox with
-//! `ANTHROPIC_BASE_URL` wants Claude in it to get there, and says so with that.
+//! The way to the API that the person's own environment, or what they stored with a key, names instead of Anthropic's:
+//! whoever starts a sandbox with `ANTHROPIC_BASE_URL` wants Claude in it to get there, and says so with that.
 
 use std::collections::BTreeMap;
 
@@ -21,7 +21,7 @@ pub struct Endpoint {
     pub egress: EgressConfig,
 }
 
-/// Why a sandbox does not get there. Reads after "`ANTHROPIC_BASE_URL`".
+/// Why a sandbox does not get there. Reads after "`ANTHROPIC_BASE_URL`" or "the base URL".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EndpointError {
     /// No `http://` or `https://`, or no host after it.

@@ -19,7 +19,7 @@ pub mod rule;
 pub mod settings;
 
 pub use address::is_private;
-pub use endpoint::{Endpoint, EndpointError, endpoint};
+pub use endpoint::{ENDPOINT_NAME, Endpoint, EndpointError, endpoint};
 pub use host::{Host, HostError};
 pub use judge::{Compiled, Judged, Query, Requests};
 pub use narrowed::narrowed;

@@ -95,6 +95,12 @@ impl Claude {
         &self.directory
     }
 
+    /// Everything of it: directories, and its state.
+    pub(crate) fn all_places(&self, home: &Path) -> [PathBuf; 5] {
+        let state = self.state.join(CLAUDE_JSON);
+        [self.directory.clone(), self.storage.clone(), state, home.join(".claude"), home.join(CLAUDE_JSON)]
+    }
+
     /// The directory of its credential file and of the locks around it.
     pub(crate) fn storage(&self) -> &Path {
         &self.storage

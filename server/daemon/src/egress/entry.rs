@@ -195,7 +195,8 @@ impl Entry {
         let decided = Decided { remembered: rules, session, bypass_until_ms: state.passing.bypass_until_ms };
         let mut policy = layers.policy(&decided).map_err(|cause| layers::invalid(&cause))?;
         inject::add_rules(&mut policy, &record.credentials);
-        let hosts = layers.hosts();
+        let mut hosts = layers.hosts();
+        inject::add_hosts(&mut hosts, &record.credentials);
         state.layers = Some(layers);
         // Numbers go on growing from one daemon to the next.
         let revision = state.given.as_ref().map_or(0, |given| given.revision + 1).max(now);

@@ -11,7 +11,7 @@ use boxwood_core::credentials::environment::Server;
 use boxwood_core::credentials::provision::{Injection, STRIPPED};
 use boxwood_core::egress::Host;
 use boxwood_protocol::egress::{EgressLayer, EgressPolicy, EgressRule, PlacedRule};
-use boxwood_protocol::gateway::Injection as Given;
+use boxwood_protocol::gateway::{HostEntry, Injection as Given};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::Egress;
@@ -91,6 +91,7 @@ fn servers(injections: &[Injection], reach: &[Server]) -> Vec<CredentialServer> 
         host: server.host.to_string(),
         port: server.port,
         is_tls: server.is_tls,
+        address: server.address,
         is_set,
     };
     let mut servers: Vec<_> = injections.iter().map(|injection| kept(&injection.server, true)).collect();
@@ -107,11 +108,20 @@ pub(super) fn guards(servers: &[CredentialServer]) -> Vec<Given> {
     set.map(|server| Given::guard(server.host.clone(), server.port, server.is_tls, STRIPPED)).collect()
 }
 
+/// Adds what names lead to that only the sandbox knows. Whatever else settings take them for: a credential goes where it is for.
+pub(super) fn add_hosts(hosts: &mut Vec<HostEntry>, servers: &[CredentialServer]) {
+    for (name, address) in servers.iter().filter_map(|server| Some((&server.host, server.address?))) {
+        hosts.retain(|entry| entry.name != *name);
+        hosts.push(HostEntry { name: name.clone(), address });
+    }
+}
+
 /// Adds the rules by which these servers can be reached. They belong to no file, like the preset of Claude's own hosts, and
 /// are as weak as that one: whatever denies a host denies it to credentials as well.
 pub(super) fn add_rules(policy: &mut EgressPolicy, servers: &[CredentialServer]) {
-    let parsed =
-        |it: &CredentialServer| Some(Server { host: Host::parse(&it.host).ok()?, port: it.port, is_tls: it.is_tls });
+    let parsed = |it: &CredentialServer| {
+        Some(Server { host: Host::parse(&it.host).ok()?, port: it.port, is_tls: it.is_tls, address: it.address })
+    };
     let mut rules: Vec<EgressRule> = servers.iter().filter_map(parsed).map(|server| server.rule()).collect();
     // Hosts of the same domain are often served by the same machines. A connection to one of them must not be used to
     // reach the other unseen, so it is opened as well; nothing is changed on its requests.

@@ -38,7 +38,7 @@ impl Work {
             if !self.has_network() {
                 self.unstop_gateway().await?;
             }
-            self.engine.start_container(before).await.map_err(|cause| error::engine(what, &cause))?;
+            self.start_as_made(before).await?;
         }
         Ok(())
     }
@@ -50,6 +50,7 @@ impl Work {
             .await
             .map_err(|cause| error::engine("remove the old container", &cause))?;
         self.daemon.registry.remove(&before);
+        self.tidy_points().await?;
         // While it could come back, it had its login where it was.
         self.adopt_login().await;
         Ok(())

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use boxwood_core::identity::Identity;
 use boxwood_core::plan::{self, Step};
 use boxwood_engine::{Engine, EngineInfo};
-use boxwood_protocol::config::{Network, SandboxConfig};
+use boxwood_protocol::config::Network;
 use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{EnsureAction, EnsureParams, EnsureResult, RemoveParams, SandboxRef};
@@ -15,8 +15,9 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use crate::daemon::Daemon;
 use crate::error::Result;
 use crate::journal::Journal;
+use crate::lifecycle::running::attach;
 use crate::lifecycle::steps::Work;
-use crate::lifecycle::{carry_out, gateway, login_home, overlay, spec};
+use crate::lifecycle::{carry_out, gateway, login_home, mounts, overlay, spec};
 use crate::operations::{Handle, Subject};
 use crate::registry::Known;
 use crate::settings::{self, Settings};
@@ -119,7 +120,7 @@ fn on_existing(
     let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
     Ok(on_sandbox(daemon, kind, &identity, true, move |handle| async move {
         let known = daemon_.registry.get(&identity_.id).ok_or_else(|| gone(&identity_.id))?;
-        if kind == RESTART && login_home::is_outdated(&daemon_, &known, None).await {
+        if kind == RESTART && is_made_for_other(&daemon_, &known, None).await {
             let made = Box::pin(make(&daemon_, handle, identity_, Some(&known), EnsureParams::default())).await?;
             return Ok(made.sandbox);
         }
@@ -145,57 +146,10 @@ fn gone(id: &str) -> RpcError {
     RpcError::new(ErrorCode::SandboxNotFound, format!("the sandbox {id} is gone"))
 }
 
-/// A running sandbox is attached to as it is, unless its network is gone; what a refresh would change is told.
-async fn attach(
-    daemon: &Arc<Daemon>,
-    handle: Handle,
-    identity: Identity,
-    known: &Known,
-    params: &EnsureParams,
-) -> Result<EnsureResult> {
-    let mut warnings = Vec::new();
-    // What is in it goes on without a network, so it can be attached to whatever becomes of that.
-    let mended = match mend(daemon, handle, identity, known).await {
-        Ok(mended) => mended,
-        Err(problem) if problem.code == ErrorCode::Cancelled => return Err(problem),
-        Err(problem) => {
-            warnings.push(format!("its network could not be made anew: {problem}"));
-            None
-        }
-    };
-    let known = &mended.or_else(|| daemon.registry.get(&known.info.id)).unwrap_or_else(|| known.clone());
-    let request = params.config.clone().unwrap_or_default();
-    let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
-    if request != SandboxConfig::default() && request != made_with {
-        warnings.push("it runs with other settings than these; 'boxwood refresh' applies them".to_owned());
-    } else if let Some(difference) = difference(daemon, known, &made_with) {
-        warnings.push(difference);
-    } else if daemon.is_outdated(&known.detail) {
-        warnings.push("its configuration has changed since it was made; 'boxwood refresh' applies it".to_owned());
-    }
-    Ok(EnsureResult { sandbox: known.info.clone(), action: EnsureAction::Attached, warnings })
-}
-
-/// Makes the network of a running sandbox anew when that was taken away from it, and looks whether it is what it must be.
-async fn mend(daemon: &Arc<Daemon>, handle: Handle, identity: Identity, known: &Known) -> Result<Option<Known>> {
-    if known.info.alarm.is_none() || !gateway::is_used(&known.detail.labels) {
-        return Ok(None);
-    }
-    let mut work = existing(daemon, handle, identity, known).await?;
-    if work.is_on_network().await? {
-        return Ok(None);
-    }
-    carry_out(&mut work, vec![Step::Network, Step::Verify]).await?;
-    look(&work).await?;
-    Ok(daemon.registry.get(&known.info.id))
-}
-
-/// What of a project is not mounted in its container as it would be now.
-fn difference(daemon: &Daemon, known: &Known, made_with: &SandboxConfig) -> Option<String> {
-    let settings = settings::load(&daemon.paths, &known.info.project, made_with).ok()?;
-    let workspace = known.detail.labels.get(boxwood_core::labels::WORKSPACE)?;
-    let (wanted, _) = overlay::plan(&known.info.project, &settings.resolved).ok()?;
-    overlay::difference(&overlay::mounted(&known.info.project, workspace, &known.detail.mounts), &wanted)
+/// Whether what must be mounted now, or must not be, is other than it is: by its credential, or by what the person lets it
+/// read. That cannot be changed in a container that is there.
+async fn is_made_for_other(daemon: &Daemon, known: &Known, environment: Option<&ClientEnvironment>) -> bool {
+    mounts::is_outdated(daemon, &known.detail) || login_home::is_outdated(daemon, known, environment).await
 }
 
 async fn start_again(
@@ -205,8 +159,7 @@ async fn start_again(
     known: &Known,
     params: EnsureParams,
 ) -> Result<EnsureResult> {
-    // What its credential needs to be mounted, or not to be, cannot be changed in a container that is there.
-    if login_home::is_outdated(daemon, known, params.environment.as_ref()).await {
+    if is_made_for_other(daemon, known, params.environment.as_ref()).await {
         return Box::pin(make(daemon, handle, identity, Some(known), params)).await;
     }
     let mut work = existing(daemon, handle, identity, known).await?;
@@ -303,6 +256,7 @@ pub(crate) async fn prepare(
         daemon.records.get(&identity.id).map(|record| (record.request, record.endpoint)).unzip();
     let request = params.config.or_else(|| before.and(made_with.clone())).unwrap_or_default();
     let settings: Settings = settings::load(&daemon.paths, &identity.project, &request)?.approved()?;
+    let mounts = mounts::plan(daemon, &identity, &settings)?;
     let (engine, info) = daemon.link.engine().await?;
     let (overlays, warnings) = overlay::plan(&identity.project, &settings.resolved)?;
     let has_gateway = settings.resolved.network == Network::Gateway;
@@ -334,6 +288,7 @@ pub(crate) async fn prepare(
         environment: params.environment,
         for_gateway: None,
         overlays,
+        mounts,
         workspace,
         materials: None,
         place: None,
@@ -379,6 +334,7 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         environment: None,
         for_gateway: None,
         overlays,
+        mounts: mounts::mounted(&known.detail.labels),
         materials: None,
         place: gateway::place_of(&known.detail.labels),
         container: Some(known.detail.id.clone()),
@@ -389,7 +345,7 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
 }
 
 /// The sandbox as it is after its steps.
-async fn look(work: &Work) -> Result<SandboxInfo> {
+pub(super) async fn look(work: &Work) -> Result<SandboxInfo> {
     let id = work.container.as_deref().ok_or_else(|| gone(&work.identity.id))?;
     let detail = work
         .engine

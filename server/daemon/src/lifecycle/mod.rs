@@ -9,12 +9,15 @@ mod gateway_tests;
 pub(crate) mod guard;
 pub(crate) mod login_home;
 mod mask;
+pub(crate) mod mounts;
 mod network;
 #[cfg(test)]
 mod outside_tests;
 pub(crate) mod overlay;
 pub(crate) mod place;
+mod points;
 pub(crate) mod reconcile;
+mod running;
 pub(crate) mod spec;
 pub(crate) mod steps;
 #[cfg(test)]

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use boxwood_core::identity::Identity;
+use boxwood_core::mounts::Mount as ReadOnly;
 use boxwood_core::protect::Overlay;
 use boxwood_core::{config::Resolved, labels, slug};
 use boxwood_engine::{ContainerSpec, HealthSpec, Mount, NetworkMode};
@@ -44,6 +45,8 @@ pub(crate) struct Parts<'a> {
     /// Its login home on the host, when it holds a login of its own.
     pub(crate) login: Option<&'a Path>,
     pub(crate) overlays: &'a [Overlay],
+    /// What of the host it can read beside the project.
+    pub(crate) mounts: &'a [ReadOnly],
     /// The host's certificate authorities on the host.
     pub(crate) certificates: Option<&'a str>,
     /// Where it is on its own network, when that has a gateway.
@@ -186,6 +189,7 @@ fn container_labels(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, Stri
         Network::None => "none",
     };
     let subnet = parts.gateway.as_ref().map(|inner| inner.place.subnet()).unwrap_or_default();
+    let read_only = serde_json::to_string(parts.mounts).ok().filter(|_| !parts.mounts.is_empty()).unwrap_or_default();
     [
         (labels::OWNER, parts.user.uid.to_string().as_str()),
         (labels::INSTALLATION, parts.installation),
@@ -203,9 +207,10 @@ fn container_labels(parts: &Parts<'_>, workspace: &str) -> BTreeMap<String, Stri
         (labels::TRACE, parts.trace),
         (labels::NETWORK, network),
         (labels::SUBNET, &subnet),
+        (labels::READ_ONLY_MOUNTS, &read_only),
     ]
     .into_iter()
-    .filter(|(key, value)| *key != labels::SUBNET || !value.is_empty())
+    .filter(|(key, value)| ![labels::SUBNET, labels::READ_ONLY_MOUNTS].contains(key) || !value.is_empty())
     .map(|(key, value)| (key.to_owned(), value.to_owned()))
     .collect()
 }
@@ -227,6 +232,7 @@ fn mounts(parts: &Parts<'_>, workspace: &str) -> Vec<Mount> {
     mounts.extend(parts.gateway.map(|inner| bind(inner.resolv_conf.to_owned(), RESOLV_CONF.to_owned(), true)));
     mounts.extend(parts.passwd.map(|source| bind(source.to_owned(), "/etc/passwd".to_owned(), true)));
     mounts.extend(parts.git.mounts.iter().cloned());
+    mounts.extend(parts.mounts.iter().map(|mount| bind(mount.source.clone(), mount.target.clone(), true)));
     mounts.extend(parts.overlays.iter().map(|overlay| {
         let source = overlay::source(&parts.identity.project, parts.home, overlay);
         bind(source, format!("{workspace}/{}", overlay.path), overlay.read_only)

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use boxwood_core::mounts::Mount;
 use boxwood_core::plan::Step;
 use boxwood_core::protect::Overlay;
 use boxwood_core::{identity::Identity, labels};
@@ -18,7 +19,7 @@ use crate::files;
 use crate::git::prepare as git;
 use crate::journal::Journal;
 use crate::lifecycle::place::Place;
-use crate::lifecycle::{login_home, overlay, spec, verify};
+use crate::lifecycle::{login_home, mounts, overlay, points, spec, verify};
 use crate::materials::{self, Materials, interior};
 use crate::operations::Handle;
 use crate::provisioning::copies;
@@ -44,6 +45,8 @@ pub(crate) struct Work {
     /// What its gateway is still to be given.
     pub(crate) for_gateway: Option<ForGateway>,
     pub(crate) overlays: Vec<Overlay>,
+    /// What of the host it can read beside the project.
+    pub(crate) mounts: Vec<Mount>,
     pub(crate) workspace: String,
     pub(crate) materials: Option<Materials>,
     /// Where it is on its own network, once that is there.
@@ -218,6 +221,8 @@ impl Work {
         let certificates = self.certificates()?;
         let passwd = interior::write_passwd(&self.daemon.paths.sandbox(&self.identity.id), interior, self.daemon.user)?;
         let login = login_home::for_container(&self.daemon, &self.identity.id)?;
+        mounts::recheck(&self.mounts)?;
+        points::make(&self.daemon, &self.identity.id, &self.mounts)?;
         let hash = settings.hash(&settings.image_content(materials::image::agent_hash), &runtime.claude_version);
         let spec = spec::container(&spec::Parts {
             identity: &self.identity,
@@ -231,6 +236,7 @@ impl Work {
             home: &home.to_string_lossy(),
             login: login.as_deref(),
             overlays: &self.overlays,
+            mounts: &self.mounts,
             certificates: certificates.as_deref(),
             gateway: inner.as_ref().map(|(network, place, resolv_conf)| spec::Inner {
                 network,
@@ -285,10 +291,11 @@ impl Work {
             self.daemon.registry.remove(&id);
         }
         self.container = None;
-        Ok(())
+        self.tidy_points().await
     }
 
     async fn start(&mut self) -> Result<()> {
+        mounts::recheck(&self.mounts)?;
         let id = self.container()?;
         if self.has_network() {
             // Both at the same time: before the gateway has its policy nothing passes it.
@@ -356,10 +363,7 @@ impl Work {
         if !self.journal.steps.contains(&Step::StopGateway) {
             self.unstop_gateway().await?;
         }
-        match self.engine.start_container(before).await {
-            Err(cause) if !cause.is_not_found() => Err(error::engine("start the container again", &cause)),
-            _ => Ok(()),
-        }
+        self.start_as_made(before).await
     }
 
     async fn remove(&mut self) -> Result<()> {
@@ -367,6 +371,6 @@ impl Work {
         copies::write_back_soon(&self.daemon, &self.identity.id).await;
         self.engine.remove_container(&id).await.map_err(|cause| error::engine("remove the container", &cause))?;
         self.daemon.registry.remove(&id);
-        Ok(())
+        self.tidy_points().await
     }
 }

@@ -136,7 +136,8 @@ impl Subject<'_> {
             // Whoever asks knows of no environment, and no other source was ever in question: nothing is taken away.
             return Ok(Outcome { for_gateway: None, warnings: self.base()? });
         }
-        let (environment, mut warnings) = self.reached(environment.unwrap_or_default());
+        let (environment, mut warnings) = self.read(environment.unwrap_or_default());
+        let url = environment.0.get(BASE_URL).map(|url| url.reveal().to_owned());
         let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
@@ -150,7 +151,7 @@ impl Subject<'_> {
             gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
-        let Decided { choice, material } = decided;
+        let Decided { choice, mut material } = decided;
         if let Err(refusal @ Refusal::Unusable(source, problem)) = choice.outcome
             && problem.is_passing()
             && before.is_some_and(|held| held.source == Some(source))
@@ -160,6 +161,7 @@ impl Subject<'_> {
             warnings.push(format!("{}: {}", refusal.reason(), refusal.next_step()));
             return Ok(Outcome { for_gateway: None, warnings });
         }
+        warnings.extend(material.as_mut().and_then(|material| self.reach(material, url.as_deref())));
         let mode = choice.mode();
         let source = choice.outcome.ok().map(|(source, _)| source);
         let own = self.daemon.paths.sandbox(self.sandbox);
@@ -205,7 +207,7 @@ impl Subject<'_> {
         if let (None, Some(held)) = (&environment, before.filter(|held| held.source.is_some_and(is_of_environment))) {
             return held.mode;
         }
-        let (environment, _) = self.reached(environment.unwrap_or_default());
+        let (environment, _) = self.read(environment.unwrap_or_default());
         let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
         decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
@@ -237,20 +239,34 @@ impl Subject<'_> {
         }
     }
 
-    /// The URL of the API as it is inside, and what is wrong with it.
-    fn reached(&self, mut environment: ClientEnvironment) -> (ClientEnvironment, Vec<String>) {
-        let Some(url) = environment.0.get(BASE_URL).map(Secret::reveal) else { return (environment, Vec::new()) };
-        let network = self.resolved.map(|resolved| resolved.network);
-        match (egress::endpoint(url), network) {
-            (Ok(endpoint), Some(Network::Gateway)) => {
-                environment.0.insert(BASE_URL.to_owned(), Secret::new(endpoint.url));
-                (environment, Vec::new())
-            }
-            (Ok(_), _) | (Err(EndpointError::TlsWithAddress | EndpointError::Ipv6), Some(Network::Open)) => {
-                (environment, Vec::new())
-            }
-            (Err(problem), _) => (environment, vec![format!("{BASE_URL} {problem}")]),
+    /// The environment as it is to be read, and what is wrong with the URL of the API in it.
+    fn read(&self, mut environment: ClientEnvironment) -> (ClientEnvironment, Vec<String>) {
+        let Some(url) = environment.0.get(BASE_URL).map(|url| url.reveal().trim().to_owned()) else {
+            return (environment, Vec::new());
+        };
+        let problem = egress::endpoint(&url).err().filter(|problem| !self.is_reached_otherwise(problem));
+        environment.0.insert(BASE_URL.to_owned(), Secret::new(url));
+        (environment, problem.map(|problem| format!("{BASE_URL} {problem}")).into_iter().collect())
+    }
+
+    /// Names the endpoint of a credential as it is known inside, wherever the credential comes from, and says what is wrong
+    /// with it. Of `told` that was said already.
+    fn reach(&self, material: &mut Material, told: Option<&str>) -> Option<String> {
+        if !self.has_gateway {
+            return None;
         }
+        let endpoint = material.endpoint_mut()?;
+        let is_told = endpoint.url.as_ref().is_some_and(|(url, _)| told == Some(url));
+        let problem = endpoint.behind_gateway().err()?;
+        // That one is said of every endpoint.
+        let is_said = is_told || problem == EndpointError::Loopback;
+        (!is_said).then(|| format!("the base URL {problem}"))
+    }
+
+    /// Whether that keeps nobody from it who has no gateway to pass.
+    fn is_reached_otherwise(&self, problem: &EndpointError) -> bool {
+        let is_open = self.resolved.is_some_and(|resolved| resolved.network == Network::Open);
+        is_open && matches!(problem, EndpointError::TlsWithAddress | EndpointError::Ipv6)
     }
 
     fn remember(&self, held: Held) -> Result<()> {

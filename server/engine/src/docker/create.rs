@@ -5,7 +5,8 @@ use std::net::Ipv4Addr;
 
 use bollard::models::{
     ContainerCreateBody, EndpointIpamConfig, EndpointSettings, HealthConfig, HostConfig, HostConfigLogConfig,
-    Mount as EngineMount, MountTmpfsOptions, MountType, MountVolumeOptions, NetworkingConfig, ResourcesUlimits,
+    Mount as EngineMount, MountBindOptions, MountBindOptionsPropagationEnum, MountTmpfsOptions, MountType,
+    MountVolumeOptions, NetworkingConfig, ResourcesUlimits,
 };
 
 use crate::spec::{ContainerSpec, HealthSpec, Mount, NetworkMode};
@@ -102,6 +103,12 @@ fn mount(mount: &Mount) -> EngineMount {
             source: Some(source.clone()),
             target: Some(target.clone()),
             read_only: Some(*read_only),
+            // Engines make only the mount itself read-only: what is mounted below it on the host would stay writable.
+            bind_options: read_only.then(|| MountBindOptions {
+                propagation: Some(MountBindOptionsPropagationEnum::RPRIVATE),
+                non_recursive: Some(true),
+                ..MountBindOptions::default()
+            }),
             ..EngineMount::default()
         },
         Mount::Volume { name, target, read_only, no_copy } => EngineMount {

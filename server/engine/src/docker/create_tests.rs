@@ -16,6 +16,7 @@ fn spec() -> ContainerSpec {
         hostname: "a".to_owned(),
         mounts: vec![
             Mount::Bind { source: "/w".to_owned(), target: "/w".to_owned(), read_only: false },
+            Mount::Bind { source: "/k".to_owned(), target: "/h/k".to_owned(), read_only: true },
             Mount::Volume {
                 name: "runtime".to_owned(),
                 target: "/opt/boxwood".to_owned(),
@@ -74,6 +75,8 @@ fn the_request_says_all_and_no_more() {
             "Ulimits": [{ "Name": "nofile", "Soft": 1024, "Hard": 1024 }],
             "Mounts": [
                 { "Type": "bind", "Source": "/w", "Target": "/w", "ReadOnly": false },
+                { "Type": "bind", "Source": "/k", "Target": "/h/k", "ReadOnly": true,
+                  "BindOptions": { "Propagation": "rprivate", "NonRecursive": true } },
                 { "Type": "volume", "Source": "runtime", "Target": "/opt/boxwood", "ReadOnly": true,
                   "VolumeOptions": { "NoCopy": true } },
                 { "Type": "tmpfs", "Target": "/tmp", "TmpfsOptions": { "SizeBytes": 4096, "Mode": 0o1777 } },

@@ -22,4 +22,5 @@ mod lifecycle;
 mod login;
 mod paths;
 mod prune;
+mod read_only_mounts;
 mod terminal;

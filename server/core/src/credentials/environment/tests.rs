@@ -130,3 +130,37 @@ fn nothing_is_shown() {
     let shown = format!("{:?}", read(&[("ANTHROPIC_API_KEY", "s3cret"), ("CLAUDE_CODE_OAUTH_TOKEN", "s3cret")]));
     assert!(!shown.contains("s3cret"), "{shown}");
 }
+
+#[test]
+fn an_address_behind_a_gateway_gets_a_name_wherever_the_url_comes_from() {
+    let endpoint =
+        |url: &str| Endpoint { url: Server::of_url(url).map(|server| (url.to_owned(), server)), ..Endpoint::default() };
+    let mut by_address = endpoint("http://10.0.0.7:4000/v1");
+    by_address.behind_gateway().expect("reachable");
+    let (url, server) = by_address.url.clone().expect("a URL");
+    assert_eq!(url, "http://endpoint.boxwood.internal:4000/v1");
+    assert_eq!(server.address, "10.0.0.7".parse().ok());
+    let rule = server.rule();
+    let said = (rule.host.as_str(), rule.ports.as_deref(), rule.private, rule.inspect);
+    assert_eq!(said, ("endpoint.boxwood.internal", Some([4000].as_slice()), Some(true), Some(true)));
+    let once = by_address.clone();
+    by_address.behind_gateway().expect("reachable");
+    assert_eq!(by_address, once, "said again, nothing changes");
+
+    let mut public = endpoint("http://1.2.3.4");
+    public.behind_gateway().expect("reachable");
+    assert_eq!(public.server().rule().private, None, "nothing private is opened for it");
+    let mut by_name = endpoint("https://llm.example/v1");
+    let before = by_name.clone();
+    by_name.behind_gateway().expect("reachable");
+    assert_eq!(by_name, before);
+    assert_eq!(Endpoint::default().behind_gateway(), Ok(()));
+    for (url, why) in [
+        ("https://10.0.0.7", EndpointError::TlsWithAddress),
+        ("http://[fd00::1]:4000", EndpointError::Ipv6),
+        ("http://127.0.0.1:4000", EndpointError::Loopback),
+    ] {
+        let (mut refused, before) = (endpoint(url), endpoint(url));
+        assert_eq!((refused.behind_gateway(), &refused), (Err(why), &before), "{url}");
+    }
+}

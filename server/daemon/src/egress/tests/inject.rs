@@ -186,3 +186,23 @@ async fn they_end_with_the_sandbox() {
     world.connect().await;
     assert_eq!(told(&world), (None, vec![format!("{API}:443")]), "to be given anew with the next start");
 }
+
+#[tokio::test]
+async fn a_name_that_only_the_sandbox_knows_leads_where_the_credential_is_for() {
+    let name = boxwood_core::egress::ENDPOINT_NAME;
+    let elsewhere = std::collections::BTreeMap::from([(name.to_owned(), "192.0.2.66".parse().expect("an address"))]);
+    let mut world = World::new(EgressConfig { hosts: Some(elsewhere), ..EgressConfig::default() }).await;
+    let address: std::net::IpAddr = "10.0.0.7".parse().expect("an address");
+    let server = Server { address: Some(address), ..server(&format!("http://{name}:4000")) };
+    world.inject(vec![Injection { server, ..key("http://unused.example", "canary-1") }], vec![]).await.expect("given");
+    let leads = |world: &World| {
+        let entries = world.gateway.configured().pop().expect("a policy").hosts.into_iter();
+        entries.filter(|entry| entry.name == name).map(|entry| entry.address).collect::<Vec<_>>()
+    };
+    assert_eq!(leads(&world), [address], "whatever settings take the name for");
+    let policy = world.gateway.configured().pop().expect("a policy").policy;
+    let ours = policy.rules.iter().find(|placed| placed.preset.as_deref() == Some("credentials")).expect("a rule");
+    assert_eq!((rule_text(&ours.rule), ours.rule.private), (format!("{name}:4000"), Some(true)));
+    world.begin_anew().await;
+    assert_eq!(leads(&world), [address], "also for the next daemon");
+}

@@ -47,6 +47,7 @@ impl World {
         std::fs::create_dir_all(project.join(".git/hooks")).expect("made");
         std::fs::write(project.join(".git/config"), "[core]\n").expect("written");
         std::fs::write(project.join(".env"), "SECRET=1\n").expect("written");
+        std::fs::create_dir_all(directory.path().join("home/.keys/deploy")).expect("made");
         let (daemon, watcher) = open(&engine, directory.path()).await;
         let (adapter, _) = daemon.link.engine().await.expect("an engine");
         adapter.create_volume(&materials().runtime.volume, &[]).await.expect("made");
@@ -93,20 +94,27 @@ impl World {
         drop(self.daemon.turn(&self.identity().id).lock().await);
     }
 
+    /// Settings of a request, with what of the person's home is mounted.
+    pub(crate) fn config(network: Network, mounts: &[&str]) -> SandboxConfig {
+        SandboxConfig {
+            image: Some(IMAGE.to_owned()),
+            network: Some(network),
+            read_only_mounts: Some(mounts.iter().map(|mount| (*mount).to_owned()).collect()),
+            ..SandboxConfig::default()
+        }
+    }
+
     /// Goes through a list as an operation would.
     pub(crate) async fn play(&self, steps: Vec<Step>, network: Network, saboteur: Saboteur) -> OperationEnd {
+        self.play_as(steps, Self::config(network, &["~/.keys/deploy"]), saboteur).await
+    }
+
+    /// The same with other settings.
+    pub(crate) async fn play_as(&self, steps: Vec<Step>, config: SandboxConfig, saboteur: Saboteur) -> OperationEnd {
         let daemon = Arc::clone(&self.daemon);
         let project = self.project();
         let started = self.daemon.operations.start("test", Subject::default(), move |handle| async move {
-            let params = EnsureParams {
-                project: project.clone(),
-                config: Some(SandboxConfig {
-                    image: Some(IMAGE.to_owned()),
-                    network: Some(network),
-                    ..SandboxConfig::default()
-                }),
-                ..EnsureParams::default()
-            };
+            let params = EnsureParams { project: project.clone(), config: Some(config), ..EnsureParams::default() };
             let identity = ensure::identify(&daemon, &project, None)?;
             let _turn = daemon.turn(&identity.id).lock_owned().await;
             daemon.settled().await;

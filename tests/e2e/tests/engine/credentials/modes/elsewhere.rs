@@ -4,9 +4,9 @@ use std::fs;
 use std::path::PathBuf;
 use std::process::Child;
 
-use boxwood_e2e::World;
 use boxwood_e2e::api::imitate;
 use boxwood_e2e::identity_realm::Realm;
+use boxwood_e2e::{World, docker};
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
 use serde_json::{Value, json};
 
@@ -73,6 +73,25 @@ fn another_providers_endpoint_gets_its_token_and_anthropics_gets_nothing() {
     assert!(realm.presented().is_empty(), "Anthropic's own API was asked nothing");
     let inside = realm.world.sh("cat ~/.claude/settings.json; env").ok().out();
     assert!(inside.contains(PROVIDER) && !inside.contains(TOKEN), "{inside}");
+}
+
+#[test]
+fn a_stored_token_is_presented_at_an_address_of_the_persons_own_network() {
+    let mut served = None;
+    let realm = Realm::with(|world| {
+        served = Some(Provider::serve(world));
+        Vec::new()
+    });
+    let (provider, port) = served.expect("it serves");
+    let url = format!("http://{}:{port}", docker::gateway());
+    let _ = realm.world.boxwood(["credentials", "set", "auth-token", "--base-url", &url]).input(TOKEN).run().ok();
+    let _ = realm.start();
+    let status = realm.status();
+    assert_eq!((status.source, status.mode), (Some(CredentialSource::StoredKey), Some(CredentialMode::Brokered)));
+    realm.works("", "by-its-address");
+    assert_eq!(provider.presented().last(), Some(&vec!["bearer".to_owned()]));
+    let inside = realm.world.sh("cat ~/.claude/settings.json; env").ok().out();
+    assert!(inside.contains("endpoint.boxwood.internal") && !inside.contains(TOKEN), "{inside}");
 }
 
 #[test]
