@@ -116,7 +116,7 @@ test: export SMOKE := 1
 is_root := $(filter 0,$(shell id -u))
 test: export E2E_LEFT = $(if $(is_root),$(shell $(testbed)/shares user),none())
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
-	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer \
+	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer+test-windows \
 	  test-security test-editor $(if $(is_root),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
