@@ -2,8 +2,8 @@
 //!
 //! The variables are Claude Code's own; which of them count together was found by running Claude Code 2.1.329.
 
+use core::net::IpAddr;
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialSource, Secret};
 use boxwood_protocol::egress::{EgressAction, EgressRule};

@@ -157,6 +157,6 @@ fn the_persons_own_choice_needs_no_approval_and_has_limits() {
     own(&[]);
     let made: EnsureResult = world.boxwood(["refresh", "--json"]).run().json();
     assert_eq!(made.action, EnsureAction::Recreated);
-    assert_eq!(world.sh("cat ~/.ssh/id_test; ls -d /docs 2>&1 || true").ok().out().lines().next(), Some(KEY));
+    assert_eq!(world.sh("cat ~/.ssh/id_test").ok().out(), KEY);
     assert_ne!(world.sh("test -e /docs/read.me").status, 0);
 }
