@@ -41,7 +41,7 @@ impl Printer {
         Self { what, directory: directory.to_path_buf(), used_for, bounds: BOUNDS, last: Mutex::default() }
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     fn with_bounds(mut self, bounds: Bounds) -> Self {
         self.bounds = bounds;
         self

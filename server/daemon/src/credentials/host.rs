@@ -70,7 +70,7 @@ impl Claude {
     }
 
     /// The same with a Keychain on any system, for tests.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(super) fn with_keychain(home: &Path, lookup: &dyn Fn(&str) -> Option<String>, keychain: Security) -> Self {
         Self { keychain: Some((keychain, service(lookup))), ..Self::places(home, lookup) }
     }
@@ -90,7 +90,7 @@ impl Claude {
     }
 
     /// Its configuration directory.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn directory(&self) -> &Path {
         &self.directory
     }

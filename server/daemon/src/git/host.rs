@@ -46,7 +46,7 @@ impl HostGit {
     }
 
     /// One that reads another configuration than the person's.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn with_configuration(mut self, path: &Path) -> Self {
         self.configuration = Some(path.to_path_buf());
         self

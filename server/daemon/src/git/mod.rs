@@ -45,7 +45,7 @@ impl Git {
     }
 
     /// One that asks another git than the person's.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(crate) fn with_host(mut self, host: HostGit) -> Self {
         self.host = host;
         self

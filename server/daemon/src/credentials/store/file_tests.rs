@@ -3,7 +3,9 @@
 use std::fs;
 
 use super::file::Files;
-use super::tests::{contract, get, secret};
+#[cfg(unix)]
+use super::tests::get;
+use super::tests::{contract, secret};
 use super::*;
 
 fn files() -> (tempfile::TempDir, Files) {

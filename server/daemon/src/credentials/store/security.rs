@@ -38,7 +38,7 @@ impl Security {
     }
 
     /// The same with another program, for tests.
-    #[cfg(test)]
+    #[cfg(all(test, unix))]
     pub(in crate::credentials) fn of_program(program: PathBuf, account: &str, patience: Duration) -> Self {
         Self { program, account: account.to_owned(), patience }
     }
