@@ -303,5 +303,9 @@ fn detach(command: &mut tokio::process::Command) {
 fn detach(command: &mut tokio::process::Command) {
     const DETACHED_PROCESS: u32 = 0x0000_0008;
     const CREATE_NEW_PROCESS_GROUP: u32 = 0x0000_0200;
+    crate::handles::keep_streams();
+    if let Some(system) = std::env::var_os("SystemRoot") {
+        command.current_dir(system);
+    }
     command.creation_flags(DETACHED_PROCESS | CREATE_NEW_PROCESS_GROUP);
 }

@@ -6,6 +6,8 @@
 
 pub mod build;
 pub mod connection;
+#[cfg(windows)]
+mod handles;
 pub mod launch;
 pub mod log;
 pub mod operation;

@@ -1,8 +1,8 @@
 // Somebody at a Windows machine with the packaged extension: its program, run by Wine, with directories of its own.
-import { execFile, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { closeSync, mkdirSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -30,6 +30,8 @@ async function forwarded() {
 }
 
 export class Person {
+  #next = 1;
+
   static async withPackage(vsix) {
     const person = new Person();
     person.home = mkdtempSync(path.join(tmpdir(), "boxwood-test-windows-"));
@@ -46,21 +48,23 @@ export class Person {
     for (const name of ["STATE", "RUNTIME", "CACHE"]) {
       person.env[`BOXWOOD_${name}_DIR`] = asWindows(path.join(person.home, name.toLowerCase()));
     }
-    for (const name of ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN", "HOME"]) {
-      if (name !== "HOME") delete person.env[name];
-    }
+    for (const name of ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]) delete person.env[name];
     return person;
   }
 
   /** Runs a Windows program to its end; `{ code, stdout, stderr }`. */
-  run(program, args, input = "") {
-    return new Promise((resolve) => {
-      const options = { env: this.env, cwd: this.home, timeout: PATIENCE };
-      const child = execFile(WINDOWS, ["run", program, ...args], options, (error, stdout, stderr) => {
-        resolve({ code: error?.code ?? 0, stdout, stderr });
-      });
-      child.stdin.end(input);
-    });
+  async run(program, args, input = "") {
+    // Wine hands its own streams to every child, so a pipe would last as long as a daemon that was started.
+    const said = ["stdout", "stderr"].map((name) => path.join(this.home, `${name}-${this.#next++}`));
+    const streams = said.map((file) => openSync(file, "w"));
+    const options = { env: this.env, cwd: this.home, stdio: ["pipe", ...streams], timeout: PATIENCE };
+    const child = spawn(WINDOWS, ["run", program, ...args], options);
+    streams.forEach((stream) => closeSync(stream));
+    child.stdin.on("error", () => {}); // it may have ended without a look at its input
+    child.stdin.end(input);
+    const [code] = await once(child, "exit");
+    const [stdout, stderr] = said.map((file) => readFileSync(file, "utf8"));
+    return { code, stdout, stderr };
   }
 
   boxwood(...args) {
@@ -80,6 +84,14 @@ export class Person {
   /** The language server, as an editor starts it. */
   languageServer() {
     return new LanguageServer(spawn(WINDOWS, ["run", this.program, "lsp"], { env: this.env, cwd: this.home }));
+  }
+
+  /** What Boxwood wrote, as `[name, bytes]`. */
+  *files() {
+    for (const entry of readdirSync(this.home, { recursive: true, withFileTypes: true })) {
+      const file = path.join(entry.parentPath ?? entry.path, entry.name);
+      if (entry.isFile() && !file.includes("/extension/")) yield [file, readFileSync(file)];
+    }
   }
 
   async leave() {
