@@ -116,7 +116,7 @@ test: export SMOKE := 1
 is_root := $(filter 0,$(shell id -u))
 test: export E2E_LEFT = $(if $(is_root),$(shell $(testbed)/shares user),none())
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
-	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer+test-windows \
+	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer$(if $(filter x64,$(machine)),+test-windows) \
 	  test-security test-editor $(if $(is_root),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
@@ -139,7 +139,8 @@ test-security: engine tools build internet ## What must not be possible, tried f
 test-devcontainer: engine build tests/node_modules/.package-lock.json ## The templates, judged by the official devcontainer CLI
 	npm run --prefix tests test:devcontainer
 
-test-windows: engine tools build extension/node_modules/.package-lock.json ## The package for Windows, run by Wine; compiles for macOS, too
+# Wine runs programs of its own kind of processor only.
+test-windows: engine tools build extension/node_modules/.package-lock.json ## The packages of all platforms; that for Windows is run by Wine; compiles for macOS
 	@$(testbed)/windows check
 	@$(testbed)/windows test
 	@$(testbed)/windows package "$(target)/boxwood-win32-x64.vsix"

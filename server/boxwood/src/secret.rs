@@ -140,7 +140,7 @@ impl Interrupts {
     }
 
     async fn first(&mut self) {
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 
@@ -194,6 +194,11 @@ mod windows {
 
     /// A terminal that shows what is typed is no place for a secret.
     pub(super) struct Hidden;
+
+    impl Drop for Hidden {
+        // There is nothing to put back.
+        fn drop(&mut self) {}
+    }
 
     impl Hidden {
         pub(super) fn enter() -> io::Result<Self> {

@@ -91,6 +91,11 @@ mod windows {
         }
     }
 
+    impl Drop for RawMode {
+        // There is none to leave.
+        fn drop(&mut self) {}
+    }
+
     /// Columns and rows of the terminal.
     pub(crate) fn size() -> Option<(u16, u16)> {
         None

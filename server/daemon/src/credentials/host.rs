@@ -1,5 +1,5 @@
-//! Claude Code on this machine: where its files are, the login that it has, the person's own helper for keys. Read, never
-//! written, and not through links that somebody else may have put there.
+//! Claude Code on this machine: where its files are, the login that it has, the person's own helper for keys. Read, and not
+//! through links that somebody else may have put there; written only where a copy of its login is kept the same.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,9 @@ use boxwood_core::credentials::{CredentialFile, View};
 use sha2::{Digest as _, Sha256};
 
 use super::guarded;
+use super::keychain::InKeychain;
 use super::store::{Security, Store as _};
+use crate::provisioning::sync::{Holder, InDirectory};
 
 /// Claude Code's credential file.
 pub(crate) const CREDENTIALS: &str = ".credentials.json";
@@ -104,6 +106,17 @@ impl Claude {
     /// The directory of its credential file and of the locks around it.
     pub(crate) fn storage(&self) -> &Path {
         &self.storage
+    }
+
+    /// What reads and writes its login where a copy of it is kept the same.
+    pub(crate) fn holder(&self) -> Box<dyn Holder + Send + Sync> {
+        let file = InDirectory(self.storage.clone());
+        match &self.keychain {
+            Some((keychain, service)) => {
+                Box::new(InKeychain { keychain: keychain.clone(), service: service.clone(), file })
+            }
+            None => Box::new(file),
+        }
     }
 
     /// The login, as it is now; none when nobody ever signed in.

@@ -17,6 +17,7 @@ pub(crate) mod gather;
 mod guarded;
 mod helper;
 pub(crate) mod host;
+mod keychain;
 pub(crate) mod locks;
 pub(crate) mod process;
 pub(crate) mod store;

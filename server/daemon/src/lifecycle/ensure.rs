@@ -58,12 +58,12 @@ pub(crate) fn ensure(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Opera
         daemon_.registry.ready().await;
         match daemon_.registry.get(&identity_.id) {
             Some(known) if known.info.state == SandboxState::Running => {
-                attach(&daemon_, handle, identity_, &known, &params).await
+                Box::pin(attach(&daemon_, handle, identity_, &known, &params)).await
             }
             Some(known) if known.info.state != SandboxState::Creating => {
                 Box::pin(start_again(&daemon_, handle, identity_, &known, params)).await
             }
-            before => make(&daemon_, handle, identity_, before.as_ref(), params).await,
+            before => Box::pin(make(&daemon_, handle, identity_, before.as_ref(), params)).await,
         }
     }))
 }
@@ -75,7 +75,7 @@ pub(crate) fn refresh(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Oper
     Ok(on_sandbox(daemon, "refresh", &identity, true, move |handle| async move {
         daemon_.registry.ready().await;
         let before = daemon_.registry.get(&identity_.id);
-        make(&daemon_, handle, identity_, before.as_ref(), params).await
+        Box::pin(make(&daemon_, handle, identity_, before.as_ref(), params)).await
     }))
 }
 

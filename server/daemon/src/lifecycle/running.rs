@@ -26,7 +26,7 @@ pub(super) async fn attach(
 ) -> Result<EnsureResult> {
     let mut warnings = Vec::new();
     // What is in it goes on without a network, so it can be attached to whatever becomes of that.
-    let mended = match mend(daemon, handle, identity, known).await {
+    let mended = match Box::pin(mend(daemon, handle, identity, known)).await {
         Ok(mended) => mended,
         Err(problem) if problem.code == ErrorCode::Cancelled => return Err(problem),
         Err(problem) => {

@@ -6,7 +6,7 @@ use boxwood_protocol::credentials::CredentialSource;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::hold::LOGIN;
-use super::sync::{Holder, InDirectory};
+use super::sync::Holder;
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::host::{self, Login};
 use crate::daemon::Daemon;
@@ -60,7 +60,7 @@ impl Origin {
     pub(crate) fn holder(&self, daemon: &Daemon) -> Result<Box<dyn Holder + Send + Sync>> {
         Ok(match self {
             Self::Home(name) => Box::new(ClaudeDirectory::open(&daemon.sources.logins().join(name))?),
-            Self::Host => Box::new(InDirectory(self.storage(daemon))),
+            Self::Host => daemon.sources.claude().holder(),
         })
     }
 
