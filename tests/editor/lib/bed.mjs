@@ -1,6 +1,6 @@
 // Everything one suite needs: the editor with the packaged extension, directories of its own for Boxwood,
 // projects, an imitation of the Messages API, and the clearing away of it all.
-import { mkdir, mkdtemp, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, readdir, realpath, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -31,8 +31,6 @@ export async function packagedExtension() {
 const QUIET = { CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC: "1", CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL: "1" };
 
 export class Bed {
-  #projects = [];
-
   constructor(root, editor, api, requests, identity) {
     this.root = root;
     this.editor = editor;
@@ -98,7 +96,6 @@ export class Bed {
   /** A project directory with the given files, in the bed's own directory unless a parent is given. */
   async project(name, files = { "README.md": `# ${name}\n` }, parent = path.join(this.root, "projects")) {
     const folder = path.join(parent, name);
-    this.#projects.push(folder);
     for (const [file, text] of Object.entries(files)) {
       await mkdir(path.dirname(path.join(folder, file)), { recursive: true });
       await writeFile(path.join(folder, file), text);
@@ -126,7 +123,9 @@ export class Bed {
     await until("the bed's processes to end", () => findProcesses(this.marker, () => true).length === 0, { timeout: 10_000 }).catch(async () => {
       for (const pid of findProcesses(this.marker, () => true).filter(isAlive)) await kill(pid);
     });
-    await removeAllOf(this.#projects);
+    // Without a daemon there was nothing to remove, and no file that names the installation.
+    const installation = await readFile(path.join(this.root, "state/installation"), "utf8").catch(() => null);
+    if (installation) await removeAllOf(installation.trim());
     await this.api.close();
     await this.identity?.close();
     await rm(this.root, { recursive: true, force: true, maxRetries: 5, retryDelay: 200 });

@@ -39,16 +39,11 @@ export async function hostAddress() {
   return Gateway ?? Subnet.replace(/\.\d+\/\d+$/, ".1");
 }
 
-/** Removes the containers of projects, and what their installations of Boxwood made for them: gateways and networks. */
-export async function removeAllOf(projects) {
-  const containers = (await Promise.all(projects.map((project) => everythingOf(project)))).flat();
-  const label = (container) => docker("inspect", "--format", '{{index .Config.Labels "dev.boxwood.installation"}}', container);
-  const installations = new Set(await Promise.all(containers.map(label)));
-  for (const container of containers) await docker("rm", "--force", "--volumes", container);
-  for (const installation of installations) {
-    const filter = `label=dev.boxwood.installation=${installation}`;
-    for (const id of lines(await docker("network", "ls", "--quiet", "--filter", filter))) await docker("network", "rm", id);
-  }
+/** Removes what an installation of Boxwood made: sandboxes, gateways and networks, also that which outlives all of them. */
+export async function removeAllOf(installation) {
+  const filter = `label=dev.boxwood.installation=${installation}`;
+  for (const id of lines(await docker("ps", "--all", "--quiet", "--filter", filter))) await docker("rm", "--force", "--volumes", id);
+  for (const id of lines(await docker("network", "ls", "--quiet", "--filter", filter))) await docker("network", "rm", id);
 }
 
 function lines(text) {
