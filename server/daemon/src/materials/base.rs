@@ -81,6 +81,9 @@ async fn bootstrap(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Hand
         let said = String::from_utf8_lossy(&output.stdout);
         return Err(failed(said.lines().last().unwrap_or("debootstrap failed").to_owned()));
     }
+    // As in the published image: what is lost when the machine fails while an image is built is built again.
+    let quick = root.join("etc/dpkg/dpkg.cfg.d/unsafe-io");
+    std::fs::write(&quick, "force-unsafe-io\n").map_err(|cause| error::file("write", &quick, &cause))?;
     handle.log("importing the root filesystem");
     import(engine, root).await
 }

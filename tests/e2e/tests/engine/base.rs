@@ -71,9 +71,13 @@ fn a_base_image_that_cannot_be_fetched_is_made_from_packages_by_root_alone() {
     bare.gate.wait_held();
     let look = ". /etc/os-release; echo $VERSION_CODENAME; stat -c '%u:%g %a' /etc/shadow /tmp; \
                 apt-get --version >/dev/null && echo apt; dpkg --audit; \
+                cat /etc/dpkg/dpkg.cfg.d/unsafe-io; \
                 ls /var/cache/apt/archives/*.deb /var/lib/apt/lists/*_* 2>/dev/null; true";
     let found = docker::docker(["run", "--rm", "--network", "none", &bare.base, "sh", "-c", look]);
-    assert_eq!(found, "bookworm\n0:42 640\n0:0 1777\napt", "a whole Debian without what was downloaded for it");
+    assert_eq!(
+        found, "bookworm\n0:42 640\n0:0 1777\napt\nforce-unsafe-io",
+        "a whole Debian without what was downloaded for it"
+    );
     assert!(bare.is_tidy());
     bare.gate.close();
     let _ = call.wait().error();
