@@ -108,7 +108,7 @@ impl Internet {
             "/internet.json",
         ]);
         let machine = Machine { container, address };
-        let copy = |from: &str, to: &str| docker(["cp", "--quiet", from, &format!("{}:{to}", machine.container)]);
+        let copy = |from: &str, to: &str| docker(["cp", from, &format!("{}:{to}", machine.container)]);
         let _ = copy(&tool().to_string_lossy(), "/internet");
         let _ = copy(&file.path().to_string_lossy(), "/internet.json");
         let _ = docker(["start", &machine.container]);
@@ -211,7 +211,7 @@ impl Machine {
     /// # Panics
     /// When that fails.
     pub fn copy(&self, from: &std::path::Path, to: &str) {
-        let _ = docker(["cp", "--quiet", &from.to_string_lossy(), &format!("{}:{to}", self.container)]);
+        let _ = docker(["cp", &from.to_string_lossy(), &format!("{}:{to}", self.container)]);
     }
 }
 

@@ -1,6 +1,7 @@
 // A real editor for one suite: code-server with folders of its own, an extension installed from a VSIX,
 // and Chromium to look at it. Nothing of the person's own editor, state or sandboxes is read or written.
 import { execFile, spawn } from "node:child_process";
+import { existsSync } from "node:fs";
 import { mkdir, mkdtemp, realpath, rm, writeFile } from "node:fs/promises";
 import { homedir, tmpdir } from "node:os";
 import path from "node:path";
@@ -38,10 +39,11 @@ const SETTINGS = {
 
 const CHROMIUM_ARGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage"];
 
-/** @returns {Promise<string>} the program that starts the editor */
+/** @returns {Promise<string[]>} the Node that the editor runs on, and the program that starts it */
 async function editorProgram() {
-  const { stdout } = await run(INSTALLER, ["--path"]);
-  return path.join(stdout.trim(), "node_modules/code-server/out/node/entry.js");
+  const directory = (await run(INSTALLER, ["--path"])).stdout.trim();
+  const own = path.join(directory, "node/bin/node");
+  return [existsSync(own) ? own : process.execPath, path.join(directory, "node_modules/code-server/out/node/entry.js")];
 }
 
 /** Only what a program needs to run, plus how to reach the engine; not the variables of the person's own shell. */
@@ -82,18 +84,18 @@ export class Editor {
   static async start({ vsix, env: extra = {}, settings = {}, trust = true, browsing = {}, root } = {}) {
     const folder = root ?? (await realpath(await mkdtemp(path.join(tmpdir(), "boxwood-test-editor-"))));
     const env = cleanEnvironment(folder, extra);
-    const program = await editorProgram();
+    const [node, program] = await editorProgram();
     const userData = path.join(folder, "user-data");
     const common = ["--user-data-dir", userData, "--extensions-dir", path.join(folder, "extensions")];
     await mkdir(path.join(userData, "User"), { recursive: true });
     await mkdir(env.HOME, { recursive: true });
     await writeFile(path.join(userData, "User/settings.json"), JSON.stringify({ ...SETTINGS, ...settings }, null, 2));
-    if (vsix) await run(process.execPath, [program, ...common, "--install-extension", vsix], { env, timeout: START_TIMEOUT });
+    if (vsix) await run(node, [program, ...common, "--install-extension", vsix], { env, timeout: START_TIMEOUT });
 
     const args = [program, ...common, "--auth", "none", "--bind-addr", "127.0.0.1:0", "--config", path.join(folder, "code-server.yaml"), "--disable-telemetry", "--disable-update-check", "--ignore-last-opened"];
     if (trust) args.push("--disable-workspace-trust");
     await writeFile(path.join(folder, "code-server.yaml"), "cert: false\n");
-    const child = spawn(process.execPath, args, { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(node, args, { env, cwd: folder, stdio: ["ignore", "pipe", "pipe"] });
     try {
       const port = await listeningPort(child);
       const browser = await chromium.launch({ executablePath: process.env.BOXWOOD_CHROMIUM ?? "/usr/bin/chromium", args: CHROMIUM_ARGS, timeout: START_TIMEOUT });

@@ -67,8 +67,8 @@ export class Internet {
     const place = ["--network", this.network, "--ip", this.address, "--ulimit", FILES, "--user", "0:0", "--init"];
     const program = ["--entrypoint", "/internet", PLAIN, "serve", "/internet.json"];
     this.#machine = (await bed.make("create", "--label", LABEL, ...place, ...program)).stdout;
-    await bed.docker("cp", "--quiet", TOOL, `${this.#machine}:/internet`);
-    await bed.docker("cp", "--quiet", file, `${this.#machine}:/internet.json`);
+    await bed.docker("cp", TOOL, `${this.#machine}:/internet`);
+    await bed.docker("cp", file, `${this.#machine}:/internet.json`);
     await bed.docker("start", this.#machine);
     const notes = new Lines(["docker", "logs", "--follow", this.#machine]);
     await notes.until((line) => JSON.parse(line).kind === "ready");
