@@ -82,9 +82,7 @@ impl Certificates {
 
     /// The contents of that file.
     pub(crate) fn bundle_contents(&self) -> Option<Vec<u8>> {
-        if self.added().is_empty() {
-            return None;
-        }
+        let _any = self.trusted().next()?;
         self.bundle_with(None)
     }
 
@@ -141,5 +139,19 @@ mod tests {
         fs::write(&public, "all the others\n").expect("written");
         let bundle = certificates.bundle_with(Some("own")).expect("a bundle");
         assert_eq!(String::from_utf8_lossy(&bundle), format!("all the others\n\n{pem}\nown"));
+    }
+
+    #[test]
+    fn the_one_that_the_person_names_counts_where_it_is_the_only_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let (named, public) = (directory.path().join("company.pem"), directory.path().join("public.bundle"));
+        let pem = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n";
+        fs::write(&named, pem).expect("written");
+        fs::write(&public, "all the others\n").expect("written");
+        let certificates = Certificates { named: Some(named), ..Certificates::within(Vec::new(), vec![public]) };
+        assert!(certificates.added().is_empty(), "images of the product are everybody's");
+        assert_eq!(certificates.added_text().as_deref(), Some(pem));
+        let bundle = certificates.bundle_contents().expect("a bundle");
+        assert_eq!(String::from_utf8_lossy(&bundle), format!("all the others\n\n{pem}"));
     }
 }
