@@ -65,8 +65,8 @@ const OF_SETUP_TOKEN: &[Service] = &[
 
 const SYNC: When = When::Explained(
     "The sandbox gets a copy of the whole login, with what renews it, and what either side renews goes to the other. \
-     Whatever runs in the sandbox can take the login with it, and if both sides renew at the same moment, one of \
-     them has to sign in again.",
+     Whatever runs in the sandbox can take the login with it, and if both sides renew at the same moment, you may \
+     have to sign in again on both.",
 );
 
 /// Every source, in the order in which they are asked. It follows Claude Code's own order, so that a sandbox uses the
