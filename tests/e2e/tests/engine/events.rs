@@ -50,6 +50,8 @@ fn an_operation_that_is_cancelled_twice_ends_once() {
     gate.release();
     let end: OperationEnd = calls.call::<Wait>(&operation).expect("it ends");
     assert_eq!(end.outcome, OutcomeKind::Cancelled);
+    let trace = end.error.as_ref().and_then(|error| error.trace_id.as_deref());
+    assert_eq!(trace, Some(started.operation_id.as_str()), "the error says where to look in the log");
     assert!(!calls.call::<Cancel>(&operation).expect("answered").was_running);
     assert_eq!(calls.call::<Wait>(&operation).expect("it is remembered"), end, "it stays as it ended");
 
