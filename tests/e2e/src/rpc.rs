@@ -4,9 +4,9 @@ use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use boxwood_protocol::Method;
 use boxwood_protocol::contract::{Hello, Status};
 use boxwood_protocol::params::{DaemonStatus, Empty, HelloParams};
+use boxwood_protocol::{EVENT_METHOD, Event, Method, SUBSCRIBE_METHOD};
 use boxwood_protocol::{PROTOCOL_VERSION, RpcError};
 use serde_json::{Value, json};
 
@@ -140,6 +140,29 @@ impl Rpc {
             return Ok(serde_json::from_value(answer["result"].take()).expect("the result has the contract's type"));
         }
         Err(serde_json::from_value(answer["error"]["data"].take()).expect("the error has the contract's type"))
+    }
+
+    /// Asks to be told of every change from now on, and gives how things stand. Whatever else is asked in this
+    /// conversation loses the changes that come before its answer, so other calls have one of their own.
+    ///
+    /// # Panics
+    /// When the daemon refuses.
+    #[must_use]
+    pub fn subscribe(&mut self) -> Event {
+        let answer = self.ask(SUBSCRIBE_METHOD, &json!({})).expect("the daemon answers");
+        assert!(answer["error"].is_null(), "{answer}");
+        self.event()
+    }
+
+    /// The next change.
+    ///
+    /// # Panics
+    /// When none comes for long, or what comes is none.
+    #[must_use]
+    pub fn event(&mut self) -> Event {
+        let mut message = self.receive().expect("the daemon stays");
+        assert_eq!(message["method"], EVENT_METHOD, "{message}");
+        serde_json::from_value(message["params"]["result"].take()).expect("the event has the contract's type")
     }
 }
 

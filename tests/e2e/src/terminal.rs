@@ -89,6 +89,12 @@ impl Terminal {
         readable(&self.seen.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// Everything that was written to it so far, with what only steers.
+    #[must_use]
+    pub fn written(&self) -> String {
+        String::from_utf8_lossy(&self.seen.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+    }
+
     /// Presses keys.
     ///
     /// # Panics

@@ -1,5 +1,6 @@
 //! The command line itself: what it refuses, how it speaks to people and to scripts.
 
+use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::{World, until};
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::params::TemplateInfo;
@@ -81,6 +82,57 @@ fn without_a_terminal_and_in_automation_output_is_plain() {
     assert!(coloured.out().contains('\u{1b}'), "colour can be had");
     let steps = world.boxwood(["refresh"]).run().ok().err();
     assert!(steps.contains("creating the container…\n"), "each step is one line: {steps}");
+}
+
+/// Everything that a call writes to a terminal, up to its last word.
+fn written_on_a_terminal(world: &World, words: &str, last: &str) -> String {
+    let mut terminal = Terminal::open(world, words);
+    terminal.wait_for(last);
+    assert_eq!(terminal.wait(), 0, "{words}: {}", terminal.shown());
+    terminal.written()
+}
+
+/// Whether text is coloured, bold or the like: such sequences end in an `m`, and those that move the cursor do not.
+fn is_styled(written: &str) -> bool {
+    let parameters = |character: char| character.is_ascii_digit() || character == ';';
+    written.split("\u{1b}[").skip(1).any(|rest| rest.trim_start_matches(parameters).starts_with('m'))
+}
+
+#[test]
+fn on_a_terminal_progress_is_drawn_in_colour_unless_the_environment_says_otherwise() {
+    /// Empties a line, to write it anew.
+    const ERASE: &str = "\u{1b}[2K";
+    let mut world = World::new();
+    let _ = world.start();
+    let drawn = written_on_a_terminal(&world, "restart", "Restarted");
+    assert!(drawn.contains(ERASE) && is_styled(&drawn), "{drawn:?}");
+
+    world.set("NO_COLOR", "1");
+    let colourless = written_on_a_terminal(&world, "restart", "Restarted");
+    assert!(colourless.contains(ERASE) && !is_styled(&colourless), "{colourless:?}");
+
+    world.set("NO_COLOR", "");
+    world.set("CI", "true");
+    let lines = written_on_a_terminal(&world, "restart", "Restarted");
+    assert!(!lines.contains(ERASE) && !lines.replace("\r\n", "\n").contains('\r'), "{lines:?}");
+    assert!(lines.lines().any(|line| line.ends_with('…')), "each step is one line: {lines:?}");
+}
+
+#[test]
+fn on_a_terminal_a_person_is_asked_and_automation_is_not() {
+    let mut world = World::new();
+    let sandbox = world.start().sandbox;
+    let mut asked = Terminal::open(&world, "remove --purge-state");
+    asked.wait_for(&format!("Delete sandbox {} with its conversations and login for good? [y/N]", sandbox.id));
+    asked.press(b"n\r");
+    assert_eq!(asked.wait(), i32::from(ErrorCode::Cancelled.exit_code()), "{}", asked.shown());
+
+    world.set("CI", "true");
+    let mut unasked = Terminal::open(&world, "remove --purge-state");
+    unasked.wait_for("--yes");
+    assert_eq!(unasked.wait(), i32::from(ErrorCode::InvalidParams.exit_code()), "{}", unasked.shown());
+    assert!(!unasked.shown().contains("[y/N]"), "{}", unasked.shown());
+    assert_eq!(world.list().iter().map(|known| &known.id).collect::<Vec<_>>(), [&sandbox.id]);
 }
 
 #[test]

@@ -7,7 +7,7 @@ use boxwood_protocol::ErrorCode;
 use boxwood_protocol::config::Lifetime;
 use boxwood_protocol::contract::Count;
 use boxwood_protocol::params::{EnsureAction, EnsureResult, SandboxFilter};
-use boxwood_protocol::sandbox::{Enforcement, Health, SandboxInfo, SandboxState};
+use boxwood_protocol::sandbox::{Enforcement, Health, SandboxDetail, SandboxInfo, SandboxState};
 
 #[test]
 fn starting_twice_gives_the_same_container() {
@@ -23,6 +23,27 @@ fn starting_twice_gives_the_same_container() {
     assert_eq!(second.action, EnsureAction::Attached);
     assert_eq!(world.inspect().container_id, id);
     assert_eq!(world.containers(), [id]);
+}
+
+#[test]
+fn where_the_policy_is_enforced_is_said_of_each_sandbox() {
+    let world = World::new();
+    let open = world.start_with(["--session", "open", "--network", "open"]).sandbox;
+    let kept = world.start_with(["--session", "kept"]).sandbox;
+    let listed = world.list();
+    for (started, expected) in [(&open, Enforcement::Off), (&kept, Enforcement::Outside)] {
+        let detail: SandboxDetail = world.boxwood(["inspect", "--json", "--session", &started.session]).run().json();
+        let known = listed.iter().find(|known| known.id == started.id).expect("it is listed");
+        for info in [started, &detail.sandbox, known] {
+            assert_eq!((info.enforcement, &info.alarm), (expected, &None), "{}", info.id);
+        }
+    }
+    let for_people = world.boxwood(["list"]).run().ok().out();
+    for (id, word) in [(&open.id, "open"), (&kept.id, "outside")] {
+        let mut lines = for_people.lines();
+        let line = lines.find(|line| line.split_whitespace().any(|cell| cell == id)).unwrap_or_default();
+        assert!(line.split_whitespace().any(|cell| cell == word), "{for_people}");
+    }
 }
 
 #[test]

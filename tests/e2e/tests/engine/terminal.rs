@@ -71,6 +71,35 @@ fn claude_survives_the_death_of_the_terminal_and_of_its_client() {
 }
 
 #[test]
+fn the_last_conversation_is_resumed_when_asked() {
+    let mut world = World::new();
+    let _api = Api::serve(&mut world);
+    let mut terminal = Terminal::open(&world, "start");
+    terminal.wait_for(AT_ITS_PROMPT);
+    terminal.press(b"say said-before-the-stop");
+    terminal.wait_for("say said-before-the-stop");
+    terminal.press(b"\r");
+    terminal.wait_for("● said-before-the-stop");
+    terminal.press(DETACH);
+    assert_eq!(terminal.wait(), 0);
+    let _ = world.boxwood(["stop", "--json"]).run().ok();
+
+    for words in ["start --resume", "attach --resume"] {
+        let mut resumed = Terminal::open(&world, words);
+        resumed.wait_for("● said-before-the-stop");
+        resumed.wait_for(AT_ITS_PROMPT);
+        resumed.press(b"/exit");
+        resumed.wait_for("/exit");
+        resumed.press(b"\r");
+        let _ = resumed.wait();
+        until("Claude's end", || claude(&world).is_none().then_some(()));
+    }
+    let fresh = Terminal::open(&world, "attach");
+    fresh.wait_for(AT_ITS_PROMPT);
+    assert!(!fresh.shown().contains("● said-before-the-stop"), "nobody asked for it: {}", fresh.shown());
+}
+
+#[test]
 fn two_terminals_show_the_same_claude() {
     let mut world = World::new();
     let _api = Api::serve(&mut world);
