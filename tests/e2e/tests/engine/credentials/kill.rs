@@ -6,7 +6,7 @@ mod anew;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use boxwood_e2e::cli::signal;
+use boxwood_e2e::cli::{Cli, signal};
 use boxwood_e2e::docker;
 use boxwood_e2e::identity_host::HostClaude;
 use boxwood_e2e::identity_realm::{Realm, stored};
@@ -37,6 +37,19 @@ fn killed_after(realm: &Realm, moment: Duration, begin: impl FnOnce()) {
     signal(pid, "KILL");
     until("the daemon's death", || (!is_alive(pid)).then_some(()));
     let _ = realm.world.list();
+}
+
+/// Has a claude answer whose access token is over, and kills the daemon so long after it has begun to renew its login.
+fn killed_while_renewing(realm: &Realm, moment: Duration, claude: Cli) {
+    let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
+    let next = realm.identity.count("requests.refresh") + 1;
+    let mut working = None;
+    killed_after(realm, moment, || {
+        working = Some(claude.spawn());
+        let begun = json!({ "counter": "requests.refresh", "atLeast": next, "seconds": 60 });
+        let _ = realm.identity.ask("await", &begun);
+    });
+    assert_eq!(working.expect("it was begun").wait().ok().out().trim(), "renewed", "after {moment:?}");
 }
 
 fn is_valid(realm: &Realm, token: &Value) -> bool {
@@ -127,9 +140,10 @@ fn what_is_renewed_is_handed_out_although_the_daemon_is_killed() {
     realm.choose("token", "host-login");
     let sandbox = realm.start();
     for moment in moments(Duration::from_millis(300)) {
-        let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
-        killed_after(&realm, moment, || host.works(&realm, "renewed-by-the-host"));
+        let before = host.login(&realm);
+        killed_while_renewing(&realm, moment, host.call(&realm, &["-p", "say renewed"]));
         let login = host.login(&realm);
+        assert_ne!(login["refreshToken"], before["refreshToken"], "after {moment:?}");
         until("the new token inside", || {
             (realm.login_in(&sandbox)["accessToken"] == login["accessToken"]).then_some(())
         });
@@ -155,11 +169,13 @@ fn what_is_renewed_inside_is_written_back_although_the_daemon_is_killed() {
     realm.choose("sync", "host-login");
     let sandbox = realm.start();
     for moment in moments(Duration::from_millis(300)) {
-        let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
-        killed_after(&realm, moment, || realm.works("", "renewed-inside"));
+        let before = host.login(&realm);
+        // By the engine itself: what the daemon runs for a person is no longer heard when it is dead.
+        let inside = ["exec", &sandbox.container, "claude", "-p", "say renewed"];
+        killed_while_renewing(&realm, moment, Cli::new("docker").args(inside));
         until("both sides have what was renewed", || {
-            let (inside, outside) = (realm.login_in(&sandbox), host.login(&realm));
-            (inside["refreshToken"] == outside["refreshToken"]).then_some(())
+            let (inside, outside) = (realm.login_in(&sandbox)["refreshToken"].take(), host.login(&realm));
+            (inside == outside["refreshToken"] && inside != before["refreshToken"]).then_some(())
         });
         let login = host.login(&realm);
         assert!(

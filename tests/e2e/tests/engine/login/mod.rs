@@ -1,6 +1,8 @@
 //! Signing in with nothing on the host: the real claude in a container, an imitation of what it signs in to, and a person
 //! who copies a code.
 
+mod kinds;
+
 use std::fs;
 
 use boxwood_e2e::World;
