@@ -56,9 +56,10 @@ package: build package-only ## Packages the editor extension for this platform, 
 package-only: server extension/node_modules/.package-lock.json
 	npm run --prefix extension package -- --target $(PLATFORM) --from "$(target)/release"
 
-images: build engine ## Builds the agent images and prints their sizes
+images: build engine ## Builds the agent images, prints their sizes and tries what they promise
 	@for variant in slim python full rust; do "$(boxwood)" image build "$$variant"; done
 	@"$(boxwood)" image list
+	@images/test/variants
 
 ##@ Develop
 .PHONY: format generate check check-server check-format check-lint check-unit check-generated check-licences check-absences check-scripts check-extension check-fakes check-portable

@@ -31,6 +31,8 @@ mod provisioning;
 mod prune;
 mod records;
 mod registry;
+#[cfg(test)]
+mod registry_tests;
 mod renewal;
 mod repair;
 mod rpc;

@@ -182,7 +182,7 @@ impl Registry {
         let table = self.lock();
         let verified = table.verified.get(&known.detail.id).map(|verified| verified.checks.clone());
         let detail = &known.detail;
-        let reported = parse_checks(&detail.health.output);
+        let reported = reported(detail, verified.as_deref());
         SandboxDetail {
             container_id: detail.id.clone(),
             limits: Limits {
@@ -267,10 +267,7 @@ fn describe(
             }
         }
     };
-    let checks = match (detail.health.state, verified) {
-        (HealthState::Healthy | HealthState::Unhealthy, _) | (_, None) => parse_checks(&detail.health.output),
-        (_, Some(verified)) => verified.to_vec(),
-    };
+    let checks = reported(detail, verified);
     let failed = checks.iter().find(|check| !check.ok);
     let health = match (state, detail.health.state) {
         (SandboxState::Running, HealthState::Healthy) => Health::Healthy,
@@ -318,6 +315,14 @@ fn describe(
         started_at: detail.started_at.clone(),
         exit_code,
         is_outdated,
+    }
+}
+
+/// What is known of the checks. Until the engine has decided for this run, what it has is of the run before.
+fn reported(detail: &ContainerDetail, verified: Option<&[HealthCheck]>) -> Vec<HealthCheck> {
+    match (detail.health.state, verified) {
+        (HealthState::Healthy | HealthState::Unhealthy, _) | (_, None) => parse_checks(&detail.health.output),
+        (_, Some(verified)) => verified.to_vec(),
     }
 }
 

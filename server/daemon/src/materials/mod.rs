@@ -9,6 +9,9 @@ pub(crate) mod interior;
 mod others;
 pub(crate) mod package;
 pub(crate) mod runtime;
+#[cfg(test)]
+mod runtime_tests;
+mod upload;
 
 use std::sync::Arc;
 

@@ -1,29 +1,22 @@
 //! The runtime volume: Claude Code, a multiplexer and the helper, for any image, filled once per version.
 
 use std::collections::BTreeMap;
-use std::io::{self, Read, Write};
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use boxwood_core::{content_hash, labels};
-use boxwood_engine::{BuildSpec, ByteStream, ContainerSpec, Engine, EngineError, EngineInfo, Mount, NetworkMode};
+use boxwood_engine::{BuildSpec, ContainerSpec, Engine, EngineError, EngineInfo, Mount, NetworkMode};
 use boxwood_protocol::{ErrorCode, RpcError};
-use bytes::Bytes;
-use sha2::{Digest as _, Sha256};
-use tokio::sync::mpsc;
 
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::spec::{HELPER, RUNTIME};
 use crate::lifecycle::verify;
-use crate::materials::{base, build, others, package};
+use crate::materials::{base, build, others, package, upload};
 use crate::operations::Handle;
 use crate::{creation, files, sys};
 
 const TOOLS: &str = include_str!("../../../../images/runtime.Dockerfile");
-
-/// Bytes of the archive that are on their way at a time.
-const CHUNK: usize = 1 << 18;
 
 /// How often it is tried while others on the engine are at the same volume.
 const ATTEMPTS: usize = 5;
@@ -74,12 +67,9 @@ pub(crate) async fn get(
     let turn = daemon.turn(&recipe.volume);
     let _turn = turn.lock().await;
     let marker = marker(daemon, &info.id, &recipe.volume);
-    let filter = [labels::equals(labels::CONTENT, &recipe.hash), labels::equals(labels::ROLE, "runtime")];
     let mut problem = None;
     for _ in 0..ATTEMPTS {
-        let there =
-            engine.list_volumes(&filter).await.map_err(|cause| error::engine("look for the runtime", &cause))?;
-        let is_there = there.iter().any(|volume| volume.name == recipe.volume);
+        let is_there = is_there(engine, &recipe).await?;
         if is_there && marker.exists() {
             return Ok(runtime);
         }
@@ -104,6 +94,23 @@ pub(crate) async fn get(
     Err(problem.unwrap_or_else(|| {
         RpcError::new(ErrorCode::SandboxBusy, "others on this engine fill the runtime volume again and again")
     }))
+}
+
+/// Whether the volume is there. One of its name that was not made for this recipe is somebody else's: it is neither used
+/// nor removed.
+async fn is_there(engine: &Arc<dyn Engine>, recipe: &Recipe) -> Result<bool> {
+    let all = engine.list_volumes(&[]).await.map_err(|cause| error::engine("look for the runtime", &cause))?;
+    let name = &recipe.volume;
+    let Some(volume) = all.iter().find(|volume| volume.name == *name) else { return Ok(false) };
+    let has = |key: &str, value: &str| volume.labels.get(key).is_some_and(|one| one == value);
+    if has(labels::ROLE, "runtime") && has(labels::CONTENT, &recipe.hash) {
+        return Ok(true);
+    }
+    Err(RpcError::new(
+        ErrorCode::NameConflict,
+        format!("a volume named {name} is there already, and Boxwood did not make it"),
+    )
+    .hint(format!("look what is in it, remove it ('docker volume rm {name}'), then try again")))
 }
 
 fn seal(marker: &std::path::Path, runtime: Runtime) -> Result<Runtime> {
@@ -251,7 +258,7 @@ async fn fill(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, r
     let guard = Cleanup { engine: Arc::clone(engine), container: Some(id.clone()) };
     let result = async {
         let helper = daemon.helpers.program(recipe.arch)?;
-        upload(engine, &id, recipe, &package, archive, helper).await?;
+        upload::upload(engine, &id, recipe.libc, &package, archive, helper).await?;
         match run(engine, &id).await.map_err(failed)? {
             (0, _) => Ok(()),
             (status, said) => {
@@ -290,99 +297,5 @@ impl Drop for Cleanup {
             let engine = Arc::clone(&self.engine);
             tokio::spawn(async move { engine.remove_container(&id).await });
         }
-    }
-}
-
-async fn upload(
-    engine: &Arc<dyn Engine>,
-    id: &str,
-    recipe: &Recipe,
-    package: &package::Package,
-    archive: PathBuf,
-    helper: Arc<[u8]>,
-) -> Result<()> {
-    let (sender, receiver) = mpsc::channel::<io::Result<Bytes>>(4);
-    let libc = recipe.libc;
-    let packing =
-        tokio::task::spawn_blocking(move || pack(&archive, &helper, libc, Sender { sender, buffer: Vec::new() }));
-    let receiver = futures::stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
-    let stream: ByteStream = Box::pin(receiver);
-    let sent = engine.upload(id, RUNTIME, stream).await;
-    let packed = packing.await.map_err(|cause| error::internal(cause.to_string()))?;
-    sent.map_err(|cause| error::engine("upload Claude Code", &cause))?;
-    let digest = packed
-        .map_err(|cause| RpcError::new(ErrorCode::RuntimeFailed, "failed to unpack Claude Code").caused_by(cause))?;
-    if digest != package.sha256 {
-        return Err(RpcError::new(
-            ErrorCode::RuntimeFailed,
-            "Claude Code's binary is not the one that Boxwood was made for",
-        ));
-    }
-    Ok(())
-}
-
-/// Packs helper and binary for the volume and gives the binary's digest.
-fn pack(archive: &std::path::Path, helper: &[u8], libc: Libc, sender: Sender) -> io::Result<String> {
-    let mut tar = tar::Builder::new(sender);
-    let header = |size: u64| {
-        let mut header = tar::Header::new_gnu();
-        header.set_size(size);
-        header.set_mode(0o755);
-        header.set_mtime(0);
-        header
-    };
-    tar.append_data(&mut header(helper.len() as u64), "bin/boxwood-helper", helper)?;
-    let path = match libc {
-        Libc::Glibc => "bin/claude",
-        Libc::Musl => "libexec/claude",
-    };
-    let digest = package::with_binary(archive, |size, contents| {
-        let mut hashing = Hashing { inner: contents, hasher: Sha256::new() };
-        tar.append_data(&mut header(size), path, &mut hashing)?;
-        Ok(hashing.hasher.finalize())
-    })?;
-    if libc == Libc::Musl {
-        let mut link = header(0);
-        link.set_entry_type(tar::EntryType::Symlink);
-        tar.append_link(&mut link, "bin/claude", "boxwood-helper")?;
-    }
-    tar.into_inner()?.flush()?;
-    Ok(digest.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-struct Hashing<'a> {
-    inner: &'a mut dyn Read,
-    hasher: Sha256,
-}
-
-impl Read for Hashing<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let length = self.inner.read(buffer)?;
-        self.hasher.update(&buffer[..length]);
-        Ok(length)
-    }
-}
-
-/// Writes to the engine in pieces.
-struct Sender {
-    sender: mpsc::Sender<io::Result<Bytes>>,
-    buffer: Vec<u8>,
-}
-
-impl Write for Sender {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= CHUNK {
-            self.flush()?;
-        }
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
-        let piece = Bytes::from(std::mem::replace(&mut self.buffer, Vec::with_capacity(CHUNK * 2)));
-        self.sender.blocking_send(Ok(piece)).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
     }
 }
