@@ -37,7 +37,7 @@ pub enum Step {
     Remove,
     /// Remove the gateway and the network. Undo: nothing; what cannot be removed is left to the next tidying.
     RemoveNetwork,
-    /// Remove mount points that were made in the project. Undo: make them again, if the container is still there.
+    /// Remove mount points that were made in the project. It comes last in its list. Undo: nothing.
     ClearPlaceholders,
     /// Remove the sandbox's directories, by the person's explicit wish. Undo: nothing.
     Purge,
