@@ -2,7 +2,6 @@ import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import path from "node:path";
-import { performance } from "node:perf_hooks";
 import { fileURLToPath } from "node:url";
 import vm from "node:vm";
 import { build } from "esbuild";
@@ -40,18 +39,27 @@ beforeEach(() => {
   vi.stubEnv("PATH", "");
 });
 
+/**
+ * Milliseconds of the processor that this process has taken. Loading and activating waits for nothing, so on a machine that does
+ * nothing else it takes no longer; what else a machine does is not the extension's time.
+ */
+function worked(): number {
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
 /** Loads the bundle as an editor does: compiled anew, with `vscode` handed in. */
 async function load(): Promise<{ extension: Extension; milliseconds: number }> {
   // A line that differs keeps the engine from using what it has compiled before.
   const source = `${await readFile(bundle, "utf8")}\n// ${loads++}`;
   const require = createRequire(bundle) as (name: string) => unknown;
   const module = { exports: {} };
-  const begun = performance.now();
+  const begun = worked();
   const wrapped = vm.runInThisContext(`(function (exports, require, module) {${source}\n})`) as (
     ...args: unknown[]
   ) => void;
   wrapped(module.exports, (name: string): unknown => (name === "vscode" ? fakeVscode : require(name)), module);
-  return { extension: module.exports as Extension, milliseconds: performance.now() - begun };
+  return { extension: module.exports as Extension, milliseconds: worked() - begun };
 }
 
 function context(): ExtensionContext {
@@ -74,14 +82,14 @@ describe("the bundle", () => {
     for (let round = 0; round < 25 && (round < 5 || Math.min(...times) >= MOST_MILLISECONDS); round += 1) {
       const { extension, milliseconds } = await load();
       const given = context();
-      const begun = performance.now();
+      const begun = worked();
       extension.activate(given);
-      times.push(milliseconds + performance.now() - begun);
+      times.push(milliseconds + worked() - begun);
       await extension.deactivate();
       for (const part of given.subscriptions) void part.dispose();
     }
     process.stdout.write(`activation: ${times.map((time) => time.toFixed(1)).join(", ")} ms\n`);
-    // The best of several: what else the machine does is not the extension's time.
+    // The best of several: the collector of garbage has its turn in some of them.
     expect(Math.min(...times)).toBeLessThan(MOST_MILLISECONDS);
   });
 
