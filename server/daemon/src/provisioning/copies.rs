@@ -1,9 +1,10 @@
 //! Copies of a login that sandboxes hold in mode `sync`, and the login that each is a copy of.
 
+use std::fs;
 use std::time::Duration;
 
 use boxwood_core::credentials::sync::Decision;
-use boxwood_protocol::credentials::{CredentialMode, CredentialSide};
+use boxwood_protocol::credentials::{CredentialMode, CredentialSide, CredentialSource};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use super::hold::{self, clock};
@@ -64,6 +65,66 @@ pub(crate) async fn write_back_soon(daemon: &Daemon, sandbox: &str) {
     }
 }
 
+/// Removes what is kept of logins from a source that was ended, in every sandbox's directory: also of those that have no
+/// container any more. Those with a copy of a login that goes on keep theirs.
+pub(crate) fn forget_kept(daemon: &Daemon, source: CredentialSource) -> Result<()> {
+    if !matches!(source, CredentialSource::LoginHome | CredentialSource::HostLogin) {
+        return Ok(());
+    }
+    let mut outcome = Ok(());
+    for entry in fs::read_dir(daemon.paths.state.join("sandboxes")).into_iter().flatten().flatten() {
+        let sandbox = entry.file_name().to_string_lossy().into_owned();
+        let held = daemon.records.get(&sandbox).and_then(|record| record.held);
+        if held.is_none_or(|held| held.mode != CredentialMode::Sync || held.source == Some(source)) {
+            let forgotten = super::forget_kept(&entry.path());
+            outcome = outcome.and(forgotten);
+        }
+    }
+    outcome
+}
+
 fn held(cause: &locks::LockError) -> RpcError {
     RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use boxwood_core::paths::Paths;
+    use boxwood_engine::EngineError;
+
+    use super::*;
+    use crate::provisioning::hold::Held;
+    use crate::records::Record;
+
+    #[test]
+    fn what_is_kept_of_a_login_that_was_ended_goes_and_what_another_has_kept_stays() {
+        let root = tempfile::tempdir().expect("a directory");
+        let state = root.path().to_string_lossy().into_owned();
+        let paths = Paths::resolve(&|name| (name == "BOXWOOD_STATE_DIR").then(|| state.clone()), 0);
+        let none = || Err(EngineError::Endpoint { endpoint: "none".to_owned(), reason: "there is none".to_owned() });
+        let get = |name: &str| (name == "BOXWOOD_KEYRING").then(|| "file".to_owned());
+        let daemon = Daemon::open(paths, &get, Box::new(none)).expect("opened");
+        let kept = ["replaced-on-host.json", "replaced-in-sandbox.json", "broken/.credentials.json"];
+        let sandbox = |id: &str, held: Option<Held>| {
+            let own = daemon.paths.sandbox(id);
+            fs::create_dir_all(own.join("broken")).expect("made");
+            for name in kept.iter().chain(&["broken/settings.json"]) {
+                fs::write(own.join(name), "what was kept").expect("written");
+            }
+            daemon.records.put(id, Record { held, ..Record::default() }).expect("kept");
+        };
+        let copy = |source| Some(Held { source: Some(source), mode: CredentialMode::Sync });
+        sandbox("nothing", None);
+        sandbox("host", copy(CredentialSource::HostLogin));
+        sandbox("home", copy(CredentialSource::LoginHome));
+        let left = |id: &str| kept.iter().filter(|name| daemon.paths.sandbox(id).join(name).exists()).count();
+        let all = || ["nothing", "host", "home"].map(left);
+        forget_kept(&daemon, CredentialSource::StoredKey).expect("nothing to do");
+        assert_eq!(all(), [3, 3, 3]);
+        forget_kept(&daemon, CredentialSource::HostLogin).expect("forgotten");
+        assert_eq!(all(), [0, 0, 3]);
+        forget_kept(&daemon, CredentialSource::LoginHome).expect("forgotten");
+        assert_eq!(all(), [0, 0, 0]);
+        assert!(daemon.paths.sandbox("home").join("broken/settings.json").exists(), "no login is in that");
+    }
 }

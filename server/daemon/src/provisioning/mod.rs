@@ -68,6 +68,12 @@ fn is_token(own: &Path) -> bool {
     traces(own).mode() == Some(CredentialMode::Token)
 }
 
+/// Removes what is kept of logins that a sandbox had: those that a copy took the place of, and what could not be read.
+pub(crate) fn forget_kept(own: &Path) -> Result<()> {
+    sync::forget_replaced(own)?;
+    files::remove(&own.join(BROKEN).join(OwnFile::Credentials.name()))
+}
+
 /// Whether the sandbox holds a copy of a login.
 pub(crate) fn is_copy(own: &Path) -> bool {
     traces(own).mode() == Some(CredentialMode::Sync)
@@ -194,6 +200,11 @@ impl Work<'_> {
                 Some(contents) => self.directory.write_if_different(change.file.name(), contents.reveal())?,
                 None => self.directory.remove(change.file.name())?,
             }
+        }
+        if provision.traces.mode() != Some(CredentialMode::Sync) {
+            // What the copy took the place of is a login, too.
+            (self.go_on)()?;
+            sync::forget_replaced(&self.place.own)?;
         }
         self.keep_traces(&provision.traces)?;
         Ok(told)

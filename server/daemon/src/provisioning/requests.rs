@@ -17,7 +17,7 @@ use boxwood_protocol::params::SandboxRef;
 use boxwood_protocol::sandbox::SandboxState;
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 
-use super::copies::make_same;
+use super::copies::{self, make_same};
 use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_environment};
 use super::origin::Origin;
 use crate::claude_directory::ClaudeDirectory;
@@ -238,7 +238,7 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
                     .hint("unset its variables where you start sandboxes, and start them again"));
             }
         }
-        forget_choice(&daemon_, source)?;
+        forget_choice(&daemon_, source).and_then(|()| copies::forget_kept(&daemon_, source))?;
         let warnings = again_everywhere(&daemon_, source).await;
         let mut told = of(&daemon_, None, None).await?;
         told.warnings.splice(0..0, warnings);

@@ -18,6 +18,18 @@ use crate::files;
 
 /// What is remembered of both sides, in the sandbox's own directory on the host.
 pub(crate) const RECORD: &str = "sync.json";
+/// Where what stood on a side is kept when another login takes its place.
+const fn backup(side: CredentialSide) -> &'static str {
+    match side {
+        CredentialSide::Host => "replaced-on-host.json",
+        CredentialSide::Sandbox => "replaced-in-sandbox.json",
+    }
+}
+
+/// Removes the logins that were replaced, of a sandbox that has no copy any more or whose login was ended.
+pub(crate) fn forget_replaced(own: &Path) -> Result<()> {
+    [CredentialSide::Host, CredentialSide::Sandbox].iter().try_for_each(|side| files::remove(&own.join(backup(*side))))
+}
 
 /// Where a credential file is, whatever keeps it.
 pub(crate) trait Holder {
@@ -119,7 +131,7 @@ impl Pair<'_> {
                     // Somebody who takes no locks was faster. What is there now is looked at the next time.
                     return Ok(Decision::Conflict(Conflict::Unclear));
                 }
-                copy(&source, target, *part, holder, &self.backup(sync::other(*from)), go_on)?;
+                copy(&source, target, *part, holder, &self.own.join(backup(sync::other(*from))), go_on)?;
                 self.settle(&mut record, go_on)?;
             }
             Decision::Keep(Kept::Equal) => self.settle(&mut record, go_on)?,
@@ -153,14 +165,6 @@ impl Pair<'_> {
 
     fn file(&self) -> PathBuf {
         self.own.join(RECORD)
-    }
-
-    /// Where what stood on a side is kept when another login takes its place.
-    fn backup(&self, side: CredentialSide) -> PathBuf {
-        self.own.join(match side {
-            CredentialSide::Host => "replaced-on-host.json",
-            CredentialSide::Sandbox => "replaced-in-sandbox.json",
-        })
     }
 }
 

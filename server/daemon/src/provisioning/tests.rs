@@ -196,3 +196,27 @@ fn what_other_programs_put_into_the_files_stays() {
     assert_eq!(world.secrets(), [""; 0]);
     assert!(world.inside()[".credentials.json"].contains("mcpOAuth"));
 }
+
+#[test]
+fn what_a_copy_took_the_place_of_goes_with_the_copy_wherever_that_is_interrupted() {
+    let backups = ["replaced-on-host.json", "replaced-in-sandbox.json"];
+    let sync = Holding { mode: CredentialMode::Sync, material: None };
+    for to in holdings() {
+        for writes in 0.. {
+            let world = World::new();
+            world.settled(&sync);
+            let left = || backups.iter().filter(|name| world.place.own.join(name).exists()).count();
+            for name in backups {
+                fs::write(world.place.own.join(name), LOGIN).expect("written");
+            }
+            drop(world.hold(&sync, usize::MAX).expect("held"));
+            assert_eq!(left(), 2, "while it has a copy they are kept");
+            let is_whole = world.hold(&to, writes).is_ok();
+            drop(world.hold(&to, usize::MAX).expect("held"));
+            assert_eq!(left(), 0, "{:?}, killed at {writes}", to.mode);
+            if is_whole {
+                break;
+            }
+        }
+    }
+}
