@@ -219,17 +219,8 @@ impl Directory {
     fn make(path: PathBuf, habits: Habits) -> Result<Self, Refused> {
         // Three times: one that vanished while it was looked at, and one that was stale, leave a free place.
         for _ in 0..3 {
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    return match fs::symlink_metadata(&path) {
-                        Ok(metadata) => {
-                            let mark = Mark::of(&metadata);
-                            notes::write(&path, &mark);
-                            Ok(Self { path, mark })
-                        }
-                        Err(cause) => Err(Refused::Failed(path, cause)),
-                    };
-                }
+            match notes::make(&path) {
+                Ok(mark) => return Ok(Self { path, mark }),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(Refused::Failed(path, cause)),
             }
