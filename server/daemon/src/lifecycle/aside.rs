@@ -3,13 +3,13 @@
 use boxwood_engine::ContainerState;
 
 use crate::error::{self, Result};
-use crate::lifecycle::steps::{GRACE_SECONDS, Work};
+use crate::lifecycle::steps::Work;
 
 impl Work {
     pub(super) async fn set_aside(&mut self) -> Result<()> {
         let Some(before) = self.journal.before.clone() else { return Ok(()) };
         let what = "set the old container aside";
-        self.engine.stop_container(&before, GRACE_SECONDS).await.map_err(|cause| error::engine(what, &cause))?;
+        self.end(&before).await.map_err(|cause| error::engine(what, &cause))?;
         let detail = self.engine.inspect_container(&before).await.map_err(|cause| error::engine(what, &cause))?;
         if detail.name != self.journal.aside() {
             self.engine

@@ -2,6 +2,9 @@
 
 mod aside;
 pub(crate) mod attach;
+mod calm;
+#[cfg(all(test, unix))]
+mod calm_tests;
 pub(crate) mod ensure;
 pub(crate) mod gateway;
 #[cfg(test)]

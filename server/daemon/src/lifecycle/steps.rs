@@ -328,7 +328,7 @@ impl Work {
 
     async fn unstart_container(&self) -> Result<()> {
         let Some(before) = self.journal.before.as_ref().filter(|_| !self.journal.was_running) else { return Ok(()) };
-        match self.engine.stop_container(before, GRACE_SECONDS).await {
+        match self.end(before).await {
             Err(cause) if !cause.is_not_found() => Err(error::engine("stop the container again", &cause)),
             _ => Ok(()),
         }
@@ -352,7 +352,7 @@ impl Work {
 
     async fn stop(&mut self) -> Result<()> {
         let id = self.container()?.to_owned();
-        match self.engine.stop_container(&id, GRACE_SECONDS).await {
+        match self.end(&id).await {
             Err(cause) if cause.is_not_found() => Ok(()),
             result => result.map_err(|cause| error::engine("stop the container", &cause)),
         }

@@ -1,6 +1,7 @@
 //! Signed in once: the real claude in several sandboxes that hold their login as 'isolated', which is one login in one login
 //! home on the host.
 
+mod ending;
 mod hostile;
 mod older;
 

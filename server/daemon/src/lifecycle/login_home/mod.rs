@@ -53,6 +53,11 @@ pub(crate) fn name(daemon: &Daemon, sandbox: &str) -> String {
     if is_own { sandbox.to_owned() } else { DEFAULT_HOME.to_owned() }
 }
 
+/// Whether a sandbox without a login home mounted has a login of its own, which it renews itself.
+pub(super) fn is_in_own_home(daemon: &Daemon, sandbox: &str) -> bool {
+    adopt::is_due(daemon, sandbox)
+}
+
 /// Whether there is a login, also one that has ended or cannot be read: nobody changes to another one in silence.
 fn holds_login(home: &Path) -> bool {
     if !home.join(".claude").exists() {

@@ -87,3 +87,23 @@ fn a_login_that_is_kept_the_same_is_renewed_by_whoever_needs_it() {
     assert_eq!(realm.identity.count("reuseDetections"), 0);
     assert!(!realm.status().is_in_conflict);
 }
+
+#[test]
+fn what_a_copy_renews_while_its_sandbox_is_removed_is_the_hosts() {
+    let realm = Realm::new();
+    let host = HostClaude::new();
+    realm.sign_in_host(&realm.identity.issue());
+    realm.choose("sync", "host-login");
+    let _ = realm.start();
+    let before = host.login(&realm);
+    let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
+    let slow = json!({ "on": "refresh", "times": 1, "kind": "slow", "ms": 3000 });
+    let _ = realm.identity.ask("fault", &slow);
+    let renewing = realm.asking("", "say hello").spawn();
+    let _ = realm.identity.ask("await", &json!({ "counter": "requests.refresh", "atLeast": 1, "seconds": 60 }));
+    let _ = realm.world.boxwood(["remove", "--purge-state", "--yes", "--json"]).run().ok();
+    drop(renewing.wait());
+    assert_ne!(host.login(&realm)["refreshToken"], before["refreshToken"], "what it renewed was written back");
+    host.works(&realm, "still-signed-in");
+    assert_eq!((realm.identity.count("refreshes"), realm.identity.count("reuseDetections")), (1, 0));
+}
