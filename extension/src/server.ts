@@ -44,6 +44,8 @@ export class Server implements Requests {
   #connection: Connection | undefined;
   #starting: Promise<Result<Connection>> | undefined;
   #failures = 0;
+  /** Since then nothing has started, so whoever asks hears at once what the next try came to. */
+  #isGivenUp = false;
   #startedAt = 0;
   #wake: (() => void) | undefined;
   #attempt = new AbortController();
@@ -73,6 +75,7 @@ export class Server implements Requests {
     await this.#starting;
     await this.#detach().end;
     this.#failures = 0;
+    this.#isGivenUp = false;
     return this.start();
   }
 
@@ -144,6 +147,7 @@ export class Server implements Requests {
           return cancelled;
         }
         this.#startedAt = Date.now();
+        this.#isGivenUp = false;
         if (store.model.server !== "running") this.#phase("running");
         log.info(`server started: ${found.value}`);
         if (this.#interest.length > 0) void this.#sendInterest();
@@ -151,7 +155,7 @@ export class Server implements Requests {
       } catch (thrown) {
         if (isCalledOff()) return cancelled;
         log.error(notStarted(thrown));
-        const pause = PAUSES_MS[this.#failures];
+        const pause = this.#isGivenUp ? undefined : PAUSES_MS[this.#failures];
         this.#failures += 1;
         if (pause === undefined) return this.#giveUp(failed(this.#lost(notStarted(thrown))));
         await this.#sleep(pause);
@@ -215,6 +219,7 @@ export class Server implements Requests {
 
   #giveUp<T>(result: Result<T> & { kind: "error" | "cancelled" }): Result<never> {
     this.#failures = 0;
+    this.#isGivenUp = true;
     if (result.kind === "error") this.#phase("failed", result.error);
     return result;
   }

@@ -93,6 +93,28 @@ describe("a start", () => {
     expect(store.model.server).toBe("failed");
   });
 
+  it("that was given up is tried once by who asks, without a pause, and patiently by Restart Server", async () => {
+    runs.failures = 100;
+    const result = server.start();
+    await vi.advanceTimersByTimeAsync(60_000);
+    await result;
+    for (const tries of [7, 8]) {
+      expect(await server.request(methods.list, {})).toMatchObject({ kind: "error" });
+      expect(runs.options).toHaveLength(tries);
+    }
+    const restarted = server.restart();
+    await vi.advanceTimersByTimeAsync(60_000);
+    expect(await restarted).toMatchObject({ kind: "error" });
+    expect(runs.options).toHaveLength(14);
+    runs.failures = 0;
+    expect(await server.request(methods.list, {})).toMatchObject({ kind: "ok" });
+    // What runs again is kept running as patiently as before.
+    runs.failures = 1;
+    runs.crash();
+    await vi.advanceTimersByTimeAsync(500);
+    expect(store.model.server).toBe("running");
+  });
+
   it("believes a snapshot that is faster than the answer", async () => {
     const result = server.start();
     await settled();

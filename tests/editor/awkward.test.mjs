@@ -34,6 +34,16 @@ async function answers(window, expected) {
   }
 }
 
+/** Restarts the server, which says so for a moment only. */
+async function restarts(window) {
+  const seen = await window.record();
+  await window.palette("Boxwood: Restart Server");
+  await seen(/Boxwood server restarted/);
+}
+
+const NOTHING = /There is no sandbox|No sandbox is running|Sandbox of another project/;
+const TEMPLATES = /claude-sandbox/;
+
 describe("without a folder, with several", { timeout: 1_800_000 }, () => {
   let bed;
   const step = story(() => bed);
@@ -45,21 +55,21 @@ describe("without a folder, with several", { timeout: 1_800_000 }, () => {
   step("no folder: every command offers the next step", async () => {
     const window = await bed.open();
     await window.statusBarItem(/Start Claude Sandbox/);
-    const nothing = /There is no sandbox|No sandbox is running|Sandbox of another project/;
     await answers(window, [
       ["Start Claude Sandbox", /none is open in this window/],
       ["Insert Devcontainer Template", /none is open in this window/],
-      ["Boxwood: Attach", nothing],
-      ["Boxwood: Open Shell", nothing],
-      ["Boxwood: Stop", nothing],
-      ["Boxwood: Restart", nothing],
-      ["Boxwood: Refresh", nothing],
-      ["Boxwood: Remove", nothing],
-      ["Boxwood: Show Logs", nothing],
+      ["Boxwood: Attach", NOTHING],
+      ["Boxwood: Open Shell", NOTHING],
+      ["Boxwood: Stop", NOTHING],
+      ["Boxwood: Restart", NOTHING],
+      ["Boxwood: Refresh", NOTHING],
+      ["Boxwood: Remove", NOTHING],
+      ["Boxwood: Show Logs", NOTHING],
       ["Boxwood: Show Menu", /Open Folder/],
       ["Boxwood: Clean Up", /Remove what is unused/],
       ["Boxwood: Doctor", /Boxwood Doctor/],
     ]);
+    await restarts(window);
     await bed.editor.closeWindow(window);
   });
 
@@ -69,10 +79,31 @@ describe("without a folder, with several", { timeout: 1_800_000 }, () => {
     await writeFile(workspace, JSON.stringify({ folders: [{ path: one }, { path: two }] }));
     const window = await bed.open({ workspace });
     await window.statusBarItem(/Start Claude Sandbox/);
+    const which = /one[\s\S]*no sandbox[\s\S]*two[\s\S]*no sandbox/;
+    await answers(window, [
+      ["Start Claude Sandbox", which],
+      ["Insert Devcontainer Template", which],
+      ["Boxwood: Attach", NOTHING],
+      ["Boxwood: Open Shell", NOTHING],
+      ["Boxwood: Stop", NOTHING],
+      ["Boxwood: Restart", NOTHING],
+      ["Boxwood: Refresh", NOTHING],
+      ["Boxwood: Remove", NOTHING],
+      ["Boxwood: Show Logs", NOTHING],
+      ["Boxwood: Show Menu", /Start Claude Sandbox/],
+      ["Boxwood: Clean Up", /Remove what is unused/],
+      ["Boxwood: Doctor", /Boxwood Doctor/],
+    ]);
+    await restarts(window);
     await window.palette("Start Claude Sandbox");
     await window.pick(/two/);
     await window.statusBarItem(/Claude: healthy/, { timeout: LONG, unless: /Failed/ });
     assert.deepEqual([(await containersOf(one)).length, (await containersOf(two)).length], [0, 1]);
+    // All of them mean the one that there is.
+    await answers(window, [
+      ["Boxwood: Remove", /Remove the sandbox of 'two'\?/],
+      ["Boxwood: Show Menu", /two/],
+    ]);
     await window.palette("Boxwood: Stop");
     // Not the first folder's, which has no sandbox.
     await window.statusBarItem(/Claude: stopped \(two\)/);
@@ -103,8 +134,14 @@ describe("an untrusted workspace", { timeout: 1_800_000 }, () => {
       ["Boxwood: Restart", trust],
       ["Boxwood: Refresh", trust],
       ["Boxwood: Doctor", /Boxwood Doctor/],
-      ["Boxwood: Stop", /No sandbox is running|Sandbox of another project/],
+      ["Boxwood: Stop", NOTHING],
+      ["Boxwood: Remove", NOTHING],
+      ["Boxwood: Show Logs", NOTHING],
+      ["Boxwood: Show Menu", /Doctor/],
+      ["Boxwood: Clean Up", /Remove what is unused/],
+      ["Insert Devcontainer Template", TEMPLATES],
     ]);
+    await restarts(window);
     assert.deepEqual(await everythingOf(project), []);
   });
 });
@@ -133,7 +170,14 @@ describe("no engine", { timeout: 1_800_000 }, () => {
       ["Boxwood: Show Logs", next],
       ["Boxwood: Show Menu", /Doctor/],
       ["Boxwood: Doctor", /Boxwood Doctor: \d+ problem/],
+      // It is files that are written, and these need none.
+      ["Insert Devcontainer Template", TEMPLATES],
     ]);
+    await window.palette("Boxwood: Clean Up");
+    await window.pick(/Remove what is unused/);
+    await window.notification(next);
+    await window.clear();
+    await restarts(window);
     await window.palette("View: Show Boxwood");
     await window.see("the view's advice", (screen) => /No container engine answers/.test(screen.sideBar));
   });
@@ -169,10 +213,28 @@ describe("no server", { timeout: 1_800_000 }, () => {
     await window.clear();
     await window.palette("Start Claude Sandbox");
     await window.notification(/could not be started/, { timeout: LONG });
-    assert.deepEqual((await window.screen()).notifications, [message]);
+    // The start's own message goes.
+    await window.see("that message alone", ({ notifications }) => notifications.length === 1 && notifications[0] === message);
     await window.palette("Boxwood: Show Menu");
     await window.picks(/Restart Server/);
     await window.dismiss();
+    const restart = /Restart Server[\s\S]*could not be started/;
+    await answers(window, [
+      ["Insert Devcontainer Template", restart],
+      ["Boxwood: Attach", restart],
+      ["Boxwood: Open Shell", restart],
+      ["Boxwood: Stop", restart],
+      ["Boxwood: Restart", restart],
+      ["Boxwood: Refresh", restart],
+      ["Boxwood: Remove", restart],
+      ["Boxwood: Show Logs", restart],
+      ["Boxwood: Doctor", restart],
+      ["Boxwood: Restart Server", restart],
+    ]);
+    await window.palette("Boxwood: Clean Up");
+    await window.pick(/Remove what is unused/);
+    await window.notification(restart, { timeout: LONG });
+    await window.clear();
     await window.palette("View: Show Boxwood");
     await window.see("the view's advice", (screen) => /The Boxwood server does not run/.test(screen.sideBar));
   }, { timeout: 3 * LONG });
