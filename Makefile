@@ -121,7 +121,7 @@ test: engine ## Everything: check, engine, editor, security and devcontainer tes
 	  test-security test-editor $(if $(is_root),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
-	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E '(binary(engine) + binary(real)) - $(or $(E2E_LEFT),none())'
+	cargo nextest run --locked --package boxwood-e2e --package boxwood-engine --profile engine --cargo-quiet -E '(binary(engine) + binary(real)) - ($(or $(E2E_LEFT),none()))'
 
 test-e2e-user: engine tools build internet ## These and the security tests as an ordinary user in the engine's group (needs root, which prepares that user)
 	@$(testbed)/e2e-as-user
