@@ -8,6 +8,7 @@ pub mod target;
 mod upgrade;
 mod upstream;
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -223,6 +224,7 @@ fn onward(
     let (mut parts, body) = request.into_parts();
     parts.extensions = Default::default();
     parts.version = Version::HTTP_11;
+    let path = injection.as_ref().map_or(Cow::Borrowed(path), |injection| injection.target(path));
     // It was a target before, so it is one now.
     parts.uri = path.parse().unwrap_or_else(|_: hyper::http::uri::InvalidUri| Uri::from_static("/"));
     if let Ok(authority) = HeaderValue::from_str(authority) {
