@@ -9,7 +9,7 @@ use boxwood_protocol::params::{CheckStatus, DoctorCheck, SandboxRef};
 use super::{check, from_error};
 use crate::credentials::store::{Failure, Place};
 use crate::daemon::Daemon;
-use crate::provisioning::requests;
+use crate::provisioning::status;
 
 /// Looks at the credentials of the project's sandbox, or at those that a new one would get.
 pub(super) async fn examine(
@@ -21,7 +21,7 @@ pub(super) async fn examine(
     // A project without a sandbox has what new ones get.
     let known = target.and_then(|target| daemon.resolve(&target).ok());
     let (status, place) =
-        tokio::join!(requests::of(daemon, known.as_ref(), environment), daemon.sources.kept().place());
+        tokio::join!(status::of(daemon, known.as_ref(), environment), daemon.sources.kept().place());
     let mut checks = match status {
         Ok(status) => of_status(&status),
         Err(problem) => vec![from_error("credentials", TITLE, &problem)],

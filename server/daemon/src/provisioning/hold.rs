@@ -2,7 +2,6 @@
 //! gives the gateway its part.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::origin::Origin;
-use super::{Where, apply};
+use super::{Where, apply, wish};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Gathered;
 use crate::credentials::host::CREDENTIALS;
@@ -43,16 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const NEARLY_OVER_MS: i64 = 60 * 1000;
 /// Where requests of Claude Code go.
 const BASE_URL: &str = "ANTHROPIC_BASE_URL";
-
-/// What a person chose. That what it means was read was asked for then.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Chosen {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<CredentialSource>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) mode: Option<CredentialMode>,
-}
 
 /// What a sandbox holds, as the state directory remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -218,15 +207,13 @@ impl Subject<'_> {
         super::seed_base(&self.place())
     }
 
-    /// What the person chose: for this sandbox, in the settings, or for all.
+    fn is_host_login(&self) -> bool {
+        self.resolved.is_some_and(|resolved| resolved.host_login)
+    }
+
+    /// What the person chose.
     fn wish(&self) -> Wish {
-        let record = self.daemon.records.get(self.sandbox).unwrap_or_default();
-        let by_settings = self
-            .resolved
-            .is_some_and(|resolved| resolved.host_login)
-            .then_some(Chosen { source: Some(CredentialSource::HostLogin), mode: Some(CredentialMode::Token) });
-        let chosen = record.chosen.or(by_settings).or_else(|| chosen_for_all(self.daemon)).unwrap_or_default();
-        Wish { source: chosen.source, mode: chosen.mode, consent: true }
+        wish::of(self.daemon, Some(self.sandbox), self.is_host_login())
     }
 
     fn place(&self) -> Where {
@@ -271,6 +258,7 @@ impl Subject<'_> {
 
     fn remember(&self, held: Held) -> Result<()> {
         let mut record = self.daemon.records.get(self.sandbox).unwrap_or_default();
+        record.is_unexplained = wish::is_to_explain(&record, self.is_host_login(), held);
         record.held = Some(held);
         self.daemon.records.put(self.sandbox, record)
     }
@@ -315,20 +303,6 @@ pub(crate) const fn is_of_environment(source: CredentialSource) -> bool {
 /// The time.
 pub(crate) fn clock() -> Clock {
     Clock::at(sys::now_ms())
-}
-
-fn file_of_all(daemon: &Daemon) -> PathBuf {
-    daemon.paths.state.join("credentials.json")
-}
-
-/// What the person chose for sandboxes for which nothing else is chosen.
-pub(crate) fn chosen_for_all(daemon: &Daemon) -> Option<Chosen> {
-    files::read_json(&file_of_all(daemon))
-}
-
-/// Remembers it.
-pub(crate) fn choose_for_all(daemon: &Daemon, chosen: Chosen) -> Result<()> {
-    files::write_json(&file_of_all(daemon), &chosen)
 }
 
 /// The login of which a sandbox holds something, when it holds it in this mode.
