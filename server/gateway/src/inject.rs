@@ -105,12 +105,6 @@ impl Injection {
         Ok(Self { host, port, is_tls: given.tls, removed, in_query, set })
     }
 
-    /// Whether anything is set, and not only removed.
-    #[must_use]
-    pub fn sets(&self) -> bool {
-        !self.set.is_empty()
-    }
-
     fn removes(&self, name: &str) -> bool {
         self.removed.binary_search(&form(name)).is_ok()
     }

@@ -127,8 +127,7 @@ impl Subject<'_> {
         }
         let (environment, mut warnings) = self.read(environment.unwrap_or_default());
         let url = environment.0.get(BASE_URL).map(|url| url.reveal().to_owned());
-        let login = login_home::name(self.daemon, self.sandbox);
-        let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
+        let mut gathered = self.gather(environment.clone(), before).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
             && gathered.login_of(source).is_some_and(|login| is_nearly_over(&login.view()))
@@ -137,15 +136,11 @@ impl Subject<'_> {
             if let Some(origin) = Origin::of(self.daemon, self.sandbox, source) {
                 self.daemon.renewals.fresh(origin).await;
             }
-            gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
+            gathered = self.gather(environment, before).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
         let Decided { choice, mut material } = decided;
-        if let Err(refusal @ Refusal::Unusable(source, problem)) = choice.outcome
-            && problem.is_passing()
-            && before.is_some_and(|held| held.source == Some(source))
-        {
-            // What is there is not taken away because a keyring is locked at the moment.
+        if let Some((_, refusal)) = unchanged(&choice, before) {
             warnings.extend(self.base()?);
             warnings.push(format!("{}: {}", refusal.reason(), refusal.next_step()));
             return Ok(Outcome { for_gateway: None, warnings });
@@ -197,9 +192,16 @@ impl Subject<'_> {
             return held.mode;
         }
         let (environment, _) = self.read(environment.unwrap_or_default());
+        let mut gathered = self.gather(environment, before).await;
+        let choice = decide(&mut gathered, &self.wish(), self.has_gateway).await.choice;
+        unchanged(&choice, before).map_or_else(|| choice.mode(), |(held, _)| held.mode)
+    }
+
+    async fn gather(&self, environment: ClientEnvironment, before: Option<Held>) -> Gathered<'_> {
         let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
-        decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
+        gathered.expect(before.and_then(|held| held.source));
+        gathered
     }
 
     /// Only what has nothing to do with a credential.
@@ -279,6 +281,17 @@ pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway
         for finding in gathered.findings.iter_mut().filter(|finding| finding.source == source) {
             finding.found = Found::Unusable(problem);
         }
+    }
+}
+
+/// What a sandbox goes on holding, and why nothing else can be said of it: what is there is not taken away because a keyring
+/// is locked at the moment.
+fn unchanged(choice: &Choice, before: Option<Held>) -> Option<(Held, Refusal)> {
+    match (choice.outcome, before) {
+        (Err(refusal @ Refusal::Unusable(source, problem)), Some(held)) => {
+            (problem.is_passing() && held.source == Some(source)).then_some((held, refusal))
+        }
+        _ => None,
     }
 }
 

@@ -61,6 +61,7 @@ pub(crate) async fn look(
     let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
     let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
     let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
+    gathered.expect(held.and_then(|held| held.source));
     gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
     let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
     let wish = wish::of(daemon, sandbox, wish::is_host_login(daemon, known));
