@@ -1,5 +1,7 @@
 //! Where Boxwood keeps what a person gave to it: the system's keyring, or files of mode 0600 where there is none.
 
+#[cfg(test)]
+mod client_tests;
 mod file;
 #[cfg(test)]
 mod file_tests;
