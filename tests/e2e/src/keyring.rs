@@ -26,7 +26,7 @@ impl Keyring {
     /// Starts the bus. It starts only what stands in a directory of its own, with the first question: the keyring, opened.
     ///
     /// # Panics
-    /// When the programs are not there; 'tests/testbed/tools check' installs them.
+    /// When the programs are not there; 'tests/testbed/tools test' installs them.
     #[must_use]
     pub fn new() -> Self {
         let home = tempfile::Builder::new().prefix("boxwood-test-").tempdir().expect("a directory");
@@ -75,7 +75,7 @@ impl Keyring {
             command.env(name, home.path());
         }
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-        let mut bus = command.spawn().expect("'tests/testbed/tools check' installs it");
+        let mut bus = command.spawn().expect("'tests/testbed/tools test' installs it");
         let mut address = String::new();
         let said = bus.stdout.take().expect("it is kept");
         BufReader::new(said).read_line(&mut address).expect("it says where it is");
