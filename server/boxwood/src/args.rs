@@ -183,7 +183,7 @@ pub(crate) struct SettingArguments {
     /// Let the sandbox read a file or directory of this machine, never write it.
     #[arg(long, value_name = "SOURCE[:TARGET]")]
     pub(crate) read_only_mount: Vec<String>,
-    /// Let the sandbox use the login of Claude Code on this machine.
+    /// Let the sandbox use the login of Claude Code on this machine: its access token, never what renews it.
     #[arg(long)]
     pub(crate) host_login: bool,
     /// Let the sandbox ask the SSH agent of this machine, or not.

@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use crate::provisioning::hold::{Chosen, Held};
+use crate::provisioning::hold::Held;
+use crate::provisioning::wish::Chosen;
 use boxwood_core::egress::{self, policy};
 use boxwood_core::paths::Paths;
 use boxwood_protocol::config::SandboxConfig;
@@ -34,6 +35,9 @@ pub(crate) struct Record {
     /// What the person chose for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) chosen: Option<Chosen>,
+    /// Whether it holds what a setting chose, and nobody was told yet what that means.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) is_unexplained: bool,
     /// Mount points that were made in the project: path relative to it.
     #[serde(default)]
     pub(crate) placeholders: Vec<String>,

@@ -92,6 +92,7 @@ async fn undo(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, handle: &Handle, j
             request: SandboxConfig::default(),
             environment: None,
             for_gateway: None,
+            in_gateway: None,
             workspace: String::new(),
             materials: None,
             place: None,

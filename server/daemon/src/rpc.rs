@@ -30,7 +30,7 @@ use crate::known::Known;
 use crate::listen::Listener;
 use crate::materials::image;
 use crate::operations::Subject;
-use crate::provisioning::requests as credentials;
+use crate::provisioning::{requests as credentials, status};
 use crate::prune::Extent;
 use crate::{doctor, inside, lifecycle, lifecycle::ensure, login, project, prune, settings, sys, templates};
 
@@ -189,7 +189,7 @@ fn module(daemon: &Arc<Daemon>, build: String) -> std::result::Result<Module, Re
         daemon.egress.reconsider(&daemon, &project).await?;
         Ok(report)
     })?;
-    on_async::<c::CredentialsStatusOf, _>(m, credentials::status)?;
+    on_async::<c::CredentialsStatusOf, _>(m, status::status)?;
     on::<c::SetCredential>(m, |daemon, params| Ok(credentials::set(daemon, params)))?;
     on::<c::SignOut>(m, |daemon, params| Ok(credentials::sign_out(daemon, &params)))?;
     on::<c::SetCredentialMode>(m, credentials::set_mode)?;

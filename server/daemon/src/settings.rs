@@ -26,9 +26,14 @@ pub(crate) struct Settings {
     pub(crate) layers: Vec<(ConfigSource, SandboxConfig)>,
 }
 
+/// The person's own settings, which are for every project.
+pub(crate) fn of_person(paths: &Paths) -> Result<SandboxConfig> {
+    layer(&paths.user_config()).map(Option::unwrap_or_default)
+}
+
 /// Reads the settings of `project` with those of a request on top.
 pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Result<Settings> {
-    let user = layer(&paths.user_config())?.unwrap_or_default();
+    let user = of_person(paths)?;
     let (file, plain_file) =
         (Path::new(project).join(config::PROJECT_FILE), Path::new(project).join(config::EGRESS_FILE));
     let (own, plain) = (layer(&file)?, read_as(&plain_file, plain::parse)?);

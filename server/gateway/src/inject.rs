@@ -1,8 +1,11 @@
 //! Credentials that are put on requests: which servers get them, what is taken away there, and what is set instead.
 //!
 //! The agent holds a placeholder only. On every request to such a server, whatever could carry a credential of the agent's
-//! own is removed first, so that neither a stolen key nor an account of somebody else's is of any use there.
+//! own, as a header or in the query, is removed first, so that neither a stolen key nor an account of somebody else's is of any use there.
 
+mod query;
+
+use std::borrow::Cow;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -48,7 +51,7 @@ pub enum InjectionError {
     Value(Host, u16),
 }
 
-/// What becomes of the headers of requests to one server.
+/// What becomes of the headers and of the query of requests to one server.
 #[derive(Debug)]
 pub struct Injection {
     host: Host,
@@ -56,6 +59,8 @@ pub struct Injection {
     is_tls: bool,
     /// Names that are removed, as [`form`] has them; those that are set are among them.
     removed: Vec<String>,
+    /// The same names as they are looked for in a query.
+    in_query: Vec<String>,
     set: Vec<(HeaderName, HeaderValue)>,
 }
 
@@ -96,13 +101,8 @@ impl Injection {
         }
         removed.sort_unstable();
         removed.dedup();
-        Ok(Self { host, port, is_tls: given.tls, removed, set })
-    }
-
-    /// Whether anything is set, and not only removed.
-    #[must_use]
-    pub fn sets(&self) -> bool {
-        !self.set.is_empty()
+        let in_query = removed.iter().map(|name| query::plain(name)).collect();
+        Ok(Self { host, port, is_tls: given.tls, removed, in_query, set })
     }
 
     fn removes(&self, name: &str) -> bool {
@@ -131,6 +131,12 @@ impl Injection {
         for (name, value) in &self.set {
             headers.append(name, value.clone());
         }
+    }
+
+    /// Path and query as they are sent on: without what could carry a credential there.
+    #[must_use]
+    pub fn target<'a>(&self, target: &'a str) -> Cow<'a, str> {
+        query::without_credentials(target, &self.in_query).map_or(Cow::Borrowed(target), Cow::Owned)
     }
 
     /// Why something that wants to go there cannot have its requests seen, or must not have credentials on them.

@@ -8,6 +8,7 @@ pub mod target;
 mod upgrade;
 mod upstream;
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -136,11 +137,12 @@ impl Server {
         let authority = if host == target.host { target.authority.clone() } else { host.to_string() };
         // Looked for now, when it is certain that it goes on: the next request may find another one.
         let injection = self.state.injection(&host, target.port);
-        let is_set = injection.as_ref().is_some_and(|injection| injection.sets());
+        // Also where nothing is known to set: what could be known may have come meanwhile.
+        let is_ours = injection.is_some();
         let (request, upgrade) = onward(request, &target.path, &authority, &flow, injection);
         match self.upstream.send(&flow, &wanted, is_opened, request).await {
             Ok(response) => {
-                if is_set && response.status() == StatusCode::UNAUTHORIZED {
+                if is_ours && response.status() == StatusCode::UNAUTHORIZED {
                     self.state.outbox.tell(Tell::Refused { host: host.to_string(), port: target.port });
                 }
                 Ok(back(response, upgrade, flow))
@@ -223,6 +225,7 @@ fn onward(
     let (mut parts, body) = request.into_parts();
     parts.extensions = Default::default();
     parts.version = Version::HTTP_11;
+    let path = injection.as_ref().map_or(Cow::Borrowed(path), |injection| injection.target(path));
     // It was a target before, so it is one now.
     parts.uri = path.parse().unwrap_or_else(|_: hyper::http::uri::InvalidUri| Uri::from_static("/"));
     if let Ok(authority) = HeaderValue::from_str(authority) {

@@ -201,7 +201,8 @@ pub enum Tell {
         /// Id of the question.
         id: String,
     },
-    /// A server answered 401 to a request with credentials that were set there. The same may be told again.
+    /// A server answered 401 to a request on which credentials of ours are set, or would be if they were known. The same may
+    /// be told again.
     Refused {
         /// The server's name or address.
         host: String,

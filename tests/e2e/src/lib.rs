@@ -11,6 +11,7 @@ pub mod identity;
 pub mod identity_host;
 pub mod identity_realm;
 pub mod internet;
+pub mod keyring;
 pub mod leaks;
 pub mod leaks_places;
 pub mod leaks_relay;

@@ -32,6 +32,8 @@ pub enum Found {
 pub enum Problem {
     /// The keyring or Keychain is locked, or the person refused.
     Locked,
+    /// The keyring that has it does not answer any more.
+    Away,
     /// A file or an entry is there and cannot be read.
     Unreadable,
     /// The login has ended or was refused.
@@ -54,7 +56,7 @@ impl Problem {
     /// Whether it may be gone the next time somebody looks, without anybody choosing anew.
     #[must_use]
     pub const fn is_passing(self) -> bool {
-        matches!(self, Self::Locked | Self::Unreadable | Self::CommandFailed)
+        matches!(self, Self::Locked | Self::Away | Self::Unreadable | Self::CommandFailed)
     }
 
     /// What is wrong, in plain words.
@@ -62,6 +64,7 @@ impl Problem {
     pub fn reason(self) -> String {
         match self {
             Self::Locked => "it is locked".to_owned(),
+            Self::Away => "the keyring that it is kept in does not answer".to_owned(),
             Self::Unreadable => "it cannot be read".to_owned(),
             Self::Ended => "the login has ended".to_owned(),
             Self::NotAToken => "its value has characters that no key has".to_owned(),
@@ -80,6 +83,7 @@ impl Problem {
     pub fn next_step(self) -> String {
         match self {
             Self::Locked => "unlock the keyring and try again".to_owned(),
+            Self::Away => "sign in at this machine, so that the keyring answers, or give the credential again".to_owned(),
             Self::Unreadable => "look at the file's permissions and content; 'boxwood doctor' names it".to_owned(),
             Self::Ended => "sign in again with 'boxwood login'".to_owned(),
             Self::NotAToken => "copy the value again, without line breaks".to_owned(),

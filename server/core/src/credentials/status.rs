@@ -149,7 +149,7 @@ fn times(count: u32) -> String {
 fn refused(refusal: Refusal) -> Told {
     let health = match refusal {
         Refusal::Nothing { .. } | Refusal::ChosenEmpty(_) => CredentialHealth::SignedOut,
-        Refusal::Unusable(_, Problem::Locked | Problem::Unreadable) => CredentialHealth::Unreadable,
+        Refusal::Unusable(_, Problem::Locked | Problem::Away | Problem::Unreadable) => CredentialHealth::Unreadable,
         Refusal::Unusable(_, Problem::Ended) => CredentialHealth::Expired,
         Refusal::Unusable(..)
         | Refusal::NotServed(..)

@@ -13,7 +13,7 @@ use boxwood_protocol::credentials::{ClientEnvironment, CredentialSource};
 
 use super::helper::{self, Printer};
 use super::host::{self, Claude, Login, Trouble};
-use super::store::{Entry, Kept};
+use super::store::{Entry, Failure, Kept};
 
 /// How long a file is waited for; a home directory may be on another machine.
 const FILE_PATIENCE: Duration = Duration::from_secs(10);
@@ -48,6 +48,8 @@ pub(crate) struct Gathered<'a> {
     /// The login of Claude Code on this machine, also when it has ended.
     pub(crate) host_login: Option<Login>,
     materials: BTreeMap<CredentialSource, Material>,
+    /// Of these nobody knows whether they are there: no keyring answers.
+    away: Vec<CredentialSource>,
     helper: Option<String>,
     endpoint: Endpoint,
     vertex: Option<Vertex>,
@@ -100,6 +102,7 @@ impl Sources {
             login_home: None,
             host_login: None,
             materials: read.materials,
+            away: Vec::new(),
             helper: None,
             endpoint: read.endpoint,
             vertex: read.vertex,
@@ -131,6 +134,10 @@ impl Sources {
             match found {
                 Ok(None) => {}
                 Ok(Some(text)) => gathered.stored(entry, Stored::parse(&text)),
+                Err(Failure::Absent(why)) => {
+                    tracing::debug!(why, ?entry, "there is no keyring");
+                    gathered.away.push(entry.source());
+                }
                 Err(failure) => {
                     gathered.notes.push(failure.to_string());
                     gathered.found(entry.source(), Some(failure.problem()));
@@ -151,6 +158,13 @@ impl Gathered<'_> {
     fn found(&mut self, source: CredentialSource, problem: Option<Problem>) {
         let found = problem.map_or(Found::Usable, Found::Unusable);
         self.findings.push(Finding { source, found });
+    }
+
+    /// Says of what a sandbox holds that it is still there when nobody can know: a keyring goes with a person's session.
+    pub(crate) fn expect(&mut self, held: Option<CredentialSource>) {
+        if let Some(source) = held.filter(|source| self.away.contains(source)) {
+            self.found(source, Some(Problem::Away));
+        }
     }
 
     fn stored(&mut self, entry: Entry, stored: Result<Stored, Problem>) {

@@ -1,5 +1,7 @@
 //! Where Boxwood keeps what a person gave to it: the system's keyring, or files of mode 0600 where there is none.
 
+#[cfg(test)]
+mod client_tests;
 mod file;
 #[cfg(test)]
 mod file_tests;
@@ -151,7 +153,8 @@ impl Kept {
         Self { keyring, files: Files::new(state), asking: None, turn: Mutex::default() }
     }
 
-    /// The credential that is kept, as [`boxwood_core::credentials::stored::Stored::parse`] reads it.
+    /// The credential that is kept, as [`boxwood_core::credentials::stored::Stored::parse`] reads it. Where there is no
+    /// keyring and no file, nobody knows; on a machine without one that is nothing.
     pub(crate) async fn get(&self, entry: Entry) -> Result<Option<Secret>, Failure> {
         let _turn = self.turn.lock().await;
         let name = entry.name();
@@ -171,13 +174,7 @@ impl Kept {
         }
         match &self.keyring {
             None => Ok(None),
-            Some(keyring) => match keyring.get(name).await {
-                Err(Failure::Absent(why)) => {
-                    tracing::debug!(why, name, "there is no keyring");
-                    Ok(None)
-                }
-                found => found,
-            },
+            Some(keyring) => keyring.get(name).await,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use boxwood_core::credentials::select::{Finding, Found, Problem};
 use boxwood_core::credentials::source;
 use boxwood_protocol::credentials::{ClientEnvironment, CredentialHealth, CredentialUse, CredentialsStatus};
 use boxwood_protocol::params::{CheckStatus, DoctorCheck, SandboxRef};
@@ -9,7 +10,7 @@ use boxwood_protocol::params::{CheckStatus, DoctorCheck, SandboxRef};
 use super::{check, from_error};
 use crate::credentials::store::{Failure, Place};
 use crate::daemon::Daemon;
-use crate::provisioning::requests;
+use crate::provisioning::status;
 
 /// Looks at the credentials of the project's sandbox, or at those that a new one would get.
 pub(super) async fn examine(
@@ -21,18 +22,18 @@ pub(super) async fn examine(
     // A project without a sandbox has what new ones get.
     let known = target.and_then(|target| daemon.resolve(&target).ok());
     let (status, place) =
-        tokio::join!(requests::of(daemon, known.as_ref(), environment), daemon.sources.kept().place());
+        tokio::join!(status::look(daemon, known.as_ref(), environment), daemon.sources.kept().place());
     let mut checks = match status {
-        Ok(status) => of_status(&status),
+        Ok((status, findings)) => of_status(&status, &findings),
         Err(problem) => vec![from_error("credentials", TITLE, &problem)],
     };
-    checks.push(keyring(daemon, place));
+    checks.push(of_keyring(place, daemon.sources.kept().warning(Place::File)));
     checks
 }
 
 const TITLE: &str = "Claude's credentials";
 
-fn of_status(status: &CredentialsStatus) -> Vec<DoctorCheck> {
+fn of_status(status: &CredentialsStatus, findings: &[Finding]) -> Vec<DoctorCheck> {
     let verdict = match status.health {
         CredentialHealth::Ok => CheckStatus::Ok,
         CredentialHealth::Expiring | CredentialHealth::Attention | CredentialHealth::SignedOut => CheckStatus::Warning,
@@ -46,8 +47,12 @@ fn of_status(status: &CredentialsStatus) -> Vec<DoctorCheck> {
     let unusable = status.sources.iter().filter(|report| report.usage == CredentialUse::Unusable);
     checks.extend(unusable.map(|report| {
         let id = format!("credentials-{}", report.source.as_str());
-        let hint = Some("'boxwood credentials status' says which one is used instead");
-        check(&id, &report.title, CheckStatus::Warning, &report.reason, hint)
+        let of_it = |finding: &&Finding| finding.source == report.source;
+        let hint = findings.iter().find(of_it).and_then(|finding| match finding.found {
+            Found::Unusable(problem) => Some(problem.next_step()),
+            Found::Usable => None,
+        });
+        check(&id, &report.title, CheckStatus::Warning, &report.reason, hint.as_deref())
     }));
     let warnings = status.warnings.iter().enumerate();
     checks.extend(warnings.map(|(number, warning)| {
@@ -57,18 +62,22 @@ fn of_status(status: &CredentialsStatus) -> Vec<DoctorCheck> {
     checks
 }
 
-fn keyring(daemon: &Daemon, place: Result<Place, Failure>) -> DoctorCheck {
+fn of_keyring(place: Result<Place, Failure>, in_file: Option<String>) -> DoctorCheck {
     let title = "Keyring";
     match place {
         Ok(Place::Keyring) => check("keyring", title, CheckStatus::Ok, "the system's keyring answers", None),
         Ok(Place::File) => {
             // Many machines have none and need none; that nothing is encrypted then is told when something is kept.
-            let detail = daemon.sources.kept().warning(Place::File).unwrap_or_default();
-            check("keyring", title, CheckStatus::Ok, detail, None)
+            check("keyring", title, CheckStatus::Ok, in_file.unwrap_or_default(), None)
         }
         Err(failure) => {
-            let hint = "unlock the keyring, or set BOXWOOD_KEYRING=file and restart the daemon";
-            check("keyring", title, CheckStatus::Failed, failure.to_string(), Some(hint))
+            let hint = match failure.problem() {
+                Problem::Locked => Problem::Locked.next_step(),
+                // That is about files.
+                _ => "look at it in the keyring's own program, or set BOXWOOD_KEYRING=file and restart the daemon"
+                    .to_owned(),
+            };
+            check("keyring", title, CheckStatus::Failed, failure.to_string(), Some(&hint))
         }
     }
 }
@@ -76,7 +85,8 @@ fn keyring(daemon: &Daemon, place: Result<Place, Failure>) -> DoctorCheck {
 #[cfg(test)]
 mod tests {
     use boxwood_core::credentials::Clock;
-    use boxwood_core::credentials::select::{Finding, Found, Problem, Wish, choose};
+    use boxwood_core::credentials::select::{Wish, choose};
+    use boxwood_core::credentials::source::SOURCES;
     use boxwood_core::credentials::status::{Known, status};
     use boxwood_protocol::credentials::CredentialSource;
 
@@ -84,7 +94,7 @@ mod tests {
 
     fn examined(findings: &[Finding]) -> Vec<(String, CheckStatus, Option<String>)> {
         let choice = choose(findings, &Wish::default(), true, false);
-        let checks = of_status(&status(&choice, &Known::default(), &Clock::at(0)));
+        let checks = of_status(&status(&choice, &Known::default(), &Clock::at(0)), findings);
         checks.into_iter().map(|check| (check.id, check.status, check.hint)).collect()
     }
 
@@ -110,5 +120,49 @@ mod tests {
         assert_eq!(checks.len(), 2, "{checks:?}");
         assert_eq!((checks[0].1, checks[1].1), (CheckStatus::Ok, CheckStatus::Warning));
         assert_eq!(checks[1].0, "credentials-storedKey");
+    }
+
+    #[test]
+    fn what_is_wrong_at_a_source_has_the_next_step_of_that() {
+        let problems = [
+            Problem::Locked,
+            Problem::Away,
+            Problem::Unreadable,
+            Problem::Ended,
+            Problem::NotAToken,
+            Problem::NotAnEndpoint,
+            Problem::Missing("AWS_REGION"),
+            Problem::LongLived,
+            Problem::NoAwsCredentials,
+            Problem::CommandFailed,
+        ];
+        let first = SOURCES[0].source;
+        for source in SOURCES.iter().map(|entry| entry.source) {
+            for problem in problems {
+                let broken = Finding { source, found: Found::Unusable(problem) };
+                let is_said = |findings: &[Finding]| {
+                    let (checks, id) = (examined(findings), format!("credentials-{}", source.as_str()));
+                    let named = checks.iter().find(|check| check.0 == id);
+                    let hint = named.and_then(|check| check.2.clone());
+                    assert_eq!(hint, Some(problem.next_step()), "{source:?} {problem:?}");
+                    checks[0].2.clone()
+                };
+                // Alone it is what sandboxes would use, unless it is used by choice only.
+                if source != CredentialSource::HostLogin {
+                    assert_eq!(is_said(&[broken]), Some(problem.next_step()), "{source:?} {problem:?}");
+                }
+                if source != first {
+                    assert_eq!(is_said(&[Finding { source: first, found: Found::Usable }, broken]), None);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_keyring_that_fails_has_a_next_step_that_fits() {
+        let hint = |failure| of_keyring(Err(failure), None).hint.expect("a hint");
+        assert_eq!(hint(Failure::Locked), Problem::Locked.next_step());
+        let broken = hint(Failure::Unreadable("it fails".to_owned()));
+        assert!(broken.contains("BOXWOOD_KEYRING=file") && !broken.contains("unlock"), "{broken}");
     }
 }

@@ -90,7 +90,7 @@ impl Entry {
                     sandbox = sandbox_id,
                     host,
                     port,
-                    "the credentials that were put on a request were refused"
+                    "a server refused a request that it should have our credentials on"
                 );
                 refused::again(daemon, &sandbox_id);
             }

@@ -42,10 +42,30 @@ impl Egress {
         if given.is_empty() && servers.is_empty() && !had_any {
             return Ok(());
         }
+        self.give(daemon, sandbox, &given, Some(&servers)).await
+    }
+
+    /// What this daemon has a sandbox's gateway put on requests, for [`Self::inject_again`]; `None` when it was not told of any.
+    pub(crate) fn injected(&self, sandbox: &str) -> Option<Vec<Given>> {
+        self.get(sandbox)?.state().injections.clone()
+    }
+
+    /// Has a gateway that was started anew put on requests what the one before it did, for the same servers.
+    pub(crate) async fn inject_again(&self, daemon: &Arc<Daemon>, sandbox: &str, given: &[Given]) -> Result<()> {
+        self.give(daemon, sandbox, given, None).await
+    }
+
+    async fn give(
+        &self,
+        daemon: &Arc<Daemon>,
+        sandbox: &str,
+        given: &[Given],
+        servers: Option<&[CredentialServer]>,
+    ) -> Result<()> {
         let mut entry = self.get_soon(sandbox).await.ok_or_else(|| no_gateway(sandbox))?;
         loop {
-            entry.state().injections = Some(given.clone());
-            entry.keep_servers(daemon, &servers)?;
+            entry.state().injections = Some(given.to_vec());
+            servers.map_or(Ok(()), |servers| entry.keep_servers(daemon, servers))?;
             let outcome = entry.enforce(daemon).await;
             // Somebody may have connected anew meanwhile; what counts is that the gateway in use has them.
             match self.get(sandbox) {

@@ -19,6 +19,7 @@ use crate::lifecycle::running::attach;
 use crate::lifecycle::steps::Work;
 use crate::lifecycle::{carry_out, gateway, login_home, mounts, overlay, spec};
 use crate::operations::{Handle, Subject};
+use crate::provisioning::wish;
 use crate::registry::Known;
 use crate::settings::{self, Settings};
 use crate::{project, repair};
@@ -56,7 +57,7 @@ pub(crate) fn ensure(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Opera
     let (daemon_, identity_) = (Arc::clone(daemon), identity.clone());
     Ok(on_sandbox(daemon, "ensure", &identity, true, move |handle| async move {
         daemon_.registry.ready().await;
-        match daemon_.registry.get(&identity_.id) {
+        let done = match daemon_.registry.get(&identity_.id) {
             Some(known) if known.info.state == SandboxState::Running => {
                 Box::pin(attach(&daemon_, handle, identity_, &known, &params)).await
             }
@@ -64,8 +65,16 @@ pub(crate) fn ensure(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Opera
                 Box::pin(start_again(&daemon_, handle, identity_, &known, params)).await
             }
             before => Box::pin(make(&daemon_, handle, identity_, before.as_ref(), params)).await,
-        }
+        };
+        explained(&daemon_, done)
     }))
+}
+
+/// With what the person has not been told yet.
+fn explained(daemon: &Daemon, done: Result<EnsureResult>) -> Result<EnsureResult> {
+    let mut done = done?;
+    done.warnings.extend(wish::tell(daemon, &done.sandbox.id));
+    Ok(done)
 }
 
 /// Makes the container anew.
@@ -75,7 +84,7 @@ pub(crate) fn refresh(daemon: &Arc<Daemon>, params: EnsureParams) -> Result<Oper
     Ok(on_sandbox(daemon, "refresh", &identity, true, move |handle| async move {
         daemon_.registry.ready().await;
         let before = daemon_.registry.get(&identity_.id);
-        Box::pin(make(&daemon_, handle, identity_, before.as_ref(), params)).await
+        explained(&daemon_, Box::pin(make(&daemon_, handle, identity_, before.as_ref(), params)).await)
     }))
 }
 
@@ -287,6 +296,7 @@ pub(crate) async fn prepare(
         request,
         environment: params.environment,
         for_gateway: None,
+        in_gateway: None,
         overlays,
         mounts,
         workspace,
@@ -333,6 +343,7 @@ pub(crate) async fn existing(daemon: &Arc<Daemon>, handle: Handle, identity: Ide
         request: record.request,
         environment: None,
         for_gateway: None,
+        in_gateway: None,
         overlays,
         mounts: mounts::mounted(&known.detail.labels),
         materials: None,

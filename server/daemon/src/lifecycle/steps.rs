@@ -9,6 +9,7 @@ use boxwood_core::{identity::Identity, labels};
 use boxwood_engine::{ContainerSummary, Engine, EngineError, EngineInfo};
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::credentials::ClientEnvironment;
+use boxwood_protocol::gateway::Injection;
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::claude_directory::ClaudeDirectory;
@@ -44,6 +45,8 @@ pub(crate) struct Work {
     pub(crate) environment: Option<ClientEnvironment>,
     /// What its gateway is still to be given.
     pub(crate) for_gateway: Option<ForGateway>,
+    /// What its gateway had before, when nothing else is known.
+    pub(crate) in_gateway: Option<Vec<Injection>>,
     pub(crate) overlays: Vec<Overlay>,
     /// What of the host it can read beside the project.
     pub(crate) mounts: Vec<Mount>,
@@ -146,7 +149,12 @@ impl Work {
             resolved: self.settings.as_ref().map(|settings| &settings.resolved),
             has_gateway,
         };
+        // A person is there who wants it, and may be asked to unlock the keyring.
+        self.daemon.sources.kept().ask_again();
         let Outcome { for_gateway, warnings } = subject.hold(self.environment.as_ref()).await?;
+        // Everything stays as it is: also what the gateway has, although it is started anew.
+        let in_gateway = self.daemon.egress.injected(&self.identity.id).filter(|_| for_gateway.is_none());
+        self.in_gateway = in_gateway.filter(|_| has_gateway);
         self.for_gateway = for_gateway.filter(|_| has_gateway);
         self.warnings.extend(warnings);
         let resolved = self.settings.as_ref().map(|settings| &settings.resolved);
@@ -304,6 +312,9 @@ impl Work {
             // Nobody works in it before it is verified.
             if let Some((injections, reach)) = self.for_gateway.take() {
                 self.daemon.egress.inject(&self.daemon, &self.identity.id, injections, reach).await?;
+            }
+            if let Some(given) = self.in_gateway.take() {
+                self.daemon.egress.inject_again(&self.daemon, &self.identity.id, &given).await?;
             }
             return Ok(());
         }

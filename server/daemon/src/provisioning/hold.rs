@@ -2,7 +2,6 @@
 //! gives the gateway its part.
 
 use std::collections::HashMap;
-use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use super::origin::Origin;
-use super::{Where, apply};
+use super::{Where, apply, wish};
 use crate::claude_directory::ClaudeDirectory;
 use crate::credentials::gather::Gathered;
 use crate::credentials::host::CREDENTIALS;
@@ -43,16 +42,6 @@ const PATIENCE: Duration = Duration::from_secs(15);
 const NEARLY_OVER_MS: i64 = 60 * 1000;
 /// Where requests of Claude Code go.
 const BASE_URL: &str = "ANTHROPIC_BASE_URL";
-
-/// What a person chose. That what it means was read was asked for then.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(crate) struct Chosen {
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) source: Option<CredentialSource>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) mode: Option<CredentialMode>,
-}
 
 /// What a sandbox holds, as the state directory remembers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -138,8 +127,7 @@ impl Subject<'_> {
         }
         let (environment, mut warnings) = self.read(environment.unwrap_or_default());
         let url = environment.0.get(BASE_URL).map(|url| url.reveal().to_owned());
-        let login = login_home::name(self.daemon, self.sandbox);
-        let mut gathered = self.daemon.sources.gather(environment.clone(), &login, &clock()).await;
+        let mut gathered = self.gather(environment.clone(), before).await;
         let mut decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         if let Ok((source, CredentialMode::Token)) = decided.choice.outcome
             && gathered.login_of(source).is_some_and(|login| is_nearly_over(&login.view()))
@@ -148,15 +136,11 @@ impl Subject<'_> {
             if let Some(origin) = Origin::of(self.daemon, self.sandbox, source) {
                 self.daemon.renewals.fresh(origin).await;
             }
-            gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
+            gathered = self.gather(environment, before).await;
             decided = decide(&mut gathered, &self.wish(), self.has_gateway).await;
         }
         let Decided { choice, mut material } = decided;
-        if let Err(refusal @ Refusal::Unusable(source, problem)) = choice.outcome
-            && problem.is_passing()
-            && before.is_some_and(|held| held.source == Some(source))
-        {
-            // What is there is not taken away because a keyring is locked at the moment.
+        if let Some((_, refusal)) = unchanged(&choice, before) {
             warnings.extend(self.base()?);
             warnings.push(format!("{}: {}", refusal.reason(), refusal.next_step()));
             return Ok(Outcome { for_gateway: None, warnings });
@@ -208,9 +192,16 @@ impl Subject<'_> {
             return held.mode;
         }
         let (environment, _) = self.read(environment.unwrap_or_default());
+        let mut gathered = self.gather(environment, before).await;
+        let choice = decide(&mut gathered, &self.wish(), self.has_gateway).await.choice;
+        unchanged(&choice, before).map_or_else(|| choice.mode(), |(held, _)| held.mode)
+    }
+
+    async fn gather(&self, environment: ClientEnvironment, before: Option<Held>) -> Gathered<'_> {
         let login = login_home::name(self.daemon, self.sandbox);
         let mut gathered = self.daemon.sources.gather(environment, &login, &clock()).await;
-        decide(&mut gathered, &self.wish(), self.has_gateway).await.choice.mode()
+        gathered.expect(before.and_then(|held| held.source));
+        gathered
     }
 
     /// Only what has nothing to do with a credential.
@@ -218,15 +209,13 @@ impl Subject<'_> {
         super::seed_base(&self.place())
     }
 
-    /// What the person chose: for this sandbox, in the settings, or for all.
+    fn is_host_login(&self) -> bool {
+        self.resolved.is_some_and(|resolved| resolved.host_login)
+    }
+
+    /// What the person chose.
     fn wish(&self) -> Wish {
-        let record = self.daemon.records.get(self.sandbox).unwrap_or_default();
-        let by_settings = self
-            .resolved
-            .is_some_and(|resolved| resolved.host_login)
-            .then_some(Chosen { source: Some(CredentialSource::HostLogin), mode: Some(CredentialMode::Token) });
-        let chosen = record.chosen.or(by_settings).or_else(|| chosen_for_all(self.daemon)).unwrap_or_default();
-        Wish { source: chosen.source, mode: chosen.mode, consent: true }
+        wish::of(self.daemon, Some(self.sandbox), self.is_host_login())
     }
 
     fn place(&self) -> Where {
@@ -271,6 +260,7 @@ impl Subject<'_> {
 
     fn remember(&self, held: Held) -> Result<()> {
         let mut record = self.daemon.records.get(self.sandbox).unwrap_or_default();
+        record.is_unexplained = wish::is_to_explain(&record, self.is_host_login(), held);
         record.held = Some(held);
         self.daemon.records.put(self.sandbox, record)
     }
@@ -291,6 +281,17 @@ pub(crate) async fn decide(gathered: &mut Gathered<'_>, wish: &Wish, has_gateway
         for finding in gathered.findings.iter_mut().filter(|finding| finding.source == source) {
             finding.found = Found::Unusable(problem);
         }
+    }
+}
+
+/// What a sandbox goes on holding, and why nothing else can be said of it: what is there is not taken away because a keyring
+/// is locked at the moment.
+fn unchanged(choice: &Choice, before: Option<Held>) -> Option<(Held, Refusal)> {
+    match (choice.outcome, before) {
+        (Err(refusal @ Refusal::Unusable(source, problem)), Some(held)) => {
+            (problem.is_passing() && held.source == Some(source)).then_some((held, refusal))
+        }
+        _ => None,
     }
 }
 
@@ -315,20 +316,6 @@ pub(crate) const fn is_of_environment(source: CredentialSource) -> bool {
 /// The time.
 pub(crate) fn clock() -> Clock {
     Clock::at(sys::now_ms())
-}
-
-fn file_of_all(daemon: &Daemon) -> PathBuf {
-    daemon.paths.state.join("credentials.json")
-}
-
-/// What the person chose for sandboxes for which nothing else is chosen.
-pub(crate) fn chosen_for_all(daemon: &Daemon) -> Option<Chosen> {
-    files::read_json(&file_of_all(daemon))
-}
-
-/// Remembers it.
-pub(crate) fn choose_for_all(daemon: &Daemon, chosen: Chosen) -> Result<()> {
-    files::write_json(&file_of_all(daemon), &chosen)
 }
 
 /// The login of which a sandbox holds something, when it holds it in this mode.

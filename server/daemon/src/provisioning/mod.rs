@@ -8,7 +8,9 @@ pub(crate) mod hold;
 pub(crate) mod origin;
 pub(crate) mod refused;
 pub(crate) mod requests;
+pub(crate) mod status;
 pub(crate) mod sync;
+pub(crate) mod wish;
 
 use std::path::{Path, PathBuf};
 

@@ -1,16 +1,14 @@
 //! Answers to requests about credentials. Nothing here answers with a value.
 
-use std::path::Path;
 use std::sync::Arc;
 
-use boxwood_core::credentials::select::{Finding, Found, Refusal, Wish};
-use boxwood_core::credentials::status::{self, Known as Login};
+use boxwood_core::credentials::select::{Refusal, Wish};
 use boxwood_core::credentials::stored::Stored;
-use boxwood_core::credentials::sync::{Conflict, Decision};
-use boxwood_core::credentials::{CredentialFile, Secret, source};
+use boxwood_core::credentials::sync::Decision;
+use boxwood_core::credentials::{Secret, source};
 use boxwood_protocol::credentials::{
-    ClientEnvironment, CredentialMode, CredentialSource, CredentialsParams, CredentialsResolveParams,
-    CredentialsSetModeParams, CredentialsSetParams, CredentialsSignOutParams, CredentialsStatus, StoredCredential,
+    ClientEnvironment, CredentialMode, CredentialSource, CredentialsResolveParams, CredentialsSetModeParams,
+    CredentialsSetParams, CredentialsSignOutParams, StoredCredential,
 };
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::SandboxRef;
@@ -18,11 +16,10 @@ use boxwood_protocol::sandbox::SandboxState;
 use boxwood_protocol::{ErrorCode, Event, RpcError};
 
 use super::copies::{self, make_same};
-use super::hold::{self, Chosen, Decided, LOGIN, Subject, clock, decide, is_of_environment};
-use super::origin::Origin;
-use crate::claude_directory::ClaudeDirectory;
+use super::hold::{self, Decided, LOGIN, Subject, clock, decide};
+use super::status::of;
+use super::wish::{self, Chosen};
 use crate::credentials::gather::Sources;
-use crate::credentials::host::{CREDENTIALS, Login as Read};
 use crate::credentials::store::Entry;
 use crate::daemon::Daemon;
 use crate::error::Result;
@@ -31,144 +28,11 @@ use crate::lifecycle::{gateway, login_home};
 use crate::login::Keep;
 use crate::operations::Subject as About;
 use crate::registry::Known;
-use crate::renewal::Note;
-use crate::{files, settings};
 use futures::future::BoxFuture;
 
 /// What a change of the mode is told with when the container had to be another one.
 const MADE_ANEW: &str = "its container was made anew, because what is mounted in it follows the mode; its state and its \
                          conversations are as they were";
-/// Said where nothing on this machine renews the login of this machine.
-const BY_USE: &str = "Claude Code was not found on this machine, so its login is renewed only when you use it here";
-/// Said where only the gateway knows what a sandbox was started with.
-const IN_GATEWAY: &str = "what it was started with came from the environment of a terminal, and only its gateway knows it \
-                          now; after 'boxwood stop', start it again from such a terminal";
-
-/// How the credentials of a sandbox are, or those that a new one would get.
-pub(crate) async fn status(daemon: Arc<Daemon>, params: CredentialsParams) -> Result<CredentialsStatus> {
-    daemon.registry.ready().await;
-    let known = params.target.as_ref().map(|target| daemon.resolve(target)).transpose()?;
-    of(&daemon, known.as_ref(), params.environment.as_ref()).await
-}
-
-/// The same for a sandbox that is known, or for new ones.
-pub(crate) async fn of(
-    daemon: &Arc<Daemon>,
-    known: Option<&Known>,
-    environment: Option<&ClientEnvironment>,
-) -> Result<CredentialsStatus> {
-    let sandbox = known.map(|known| known.info.id.as_str());
-    // What a sandbox was started with counts for it, and not what another terminal has.
-    let remembered = sandbox.and_then(|sandbox| daemon.environments.of(sandbox, None));
-    let record = sandbox.and_then(|sandbox| daemon.records.get(sandbox));
-    let held = record.as_ref().and_then(|record| record.held);
-    // What a daemon before this one was given is known to the gateway alone.
-    let unknown = held.and_then(|held| held.source).filter(|source| is_of_environment(*source) && remembered.is_none());
-    let environment = remembered.or_else(|| environment.filter(|_| unknown.is_none()).cloned()).unwrap_or_default();
-    let login = sandbox.map_or_else(|| LOGIN.to_owned(), |sandbox| login_home::name(daemon, sandbox));
-    let mut gathered = daemon.sources.gather(environment, &login, &clock()).await;
-    gathered.findings.extend(unknown.map(|source| Finding { source, found: Found::Usable }));
-    let has_gateway = known.is_none_or(|known| gateway::is_used(&known.detail.labels));
-    let chosen = record.as_ref().and_then(|record| record.chosen).or_else(|| hold::chosen_for_all(daemon));
-    let chosen = chosen.unwrap_or_default();
-    let wish = Wish { source: chosen.source, mode: chosen.mode, consent: true };
-    // Nothing is run and nobody is asked for the sake of looking.
-    let choice = boxwood_core::credentials::select::choose(&gathered.findings, &wish, has_gateway, gathered.is_ci);
-    // One that has a login home has no other login.
-    let own = known.filter(|known| login_home::mounted(&known.detail.mounts).is_none());
-    let own = own.and_then(|known| own_login(daemon, &known.info.id));
-    let in_use = choice.outcome.ok();
-    let read = match in_use {
-        Some((source, CredentialMode::Sync)) => own.as_ref().or_else(|| gathered.login_of(source)),
-        Some((_, CredentialMode::Isolated)) | None => own.as_ref().or(gathered.login_home.as_ref()),
-        Some((CredentialSource::LoginHome, _)) => gathered.login_home.as_ref(),
-        Some((CredentialSource::HostLogin, _)) => gathered.host_login.as_ref(),
-        Some(_) => None,
-    };
-    let note = read.and_then(|read| note(daemon, sandbox, in_use.map(|(source, _)| source), own.as_ref(), read));
-    let other = in_use.and_then(|(source, _)| gathered.login_of(source));
-    let is_by_use = in_use.is_some_and(|(source, _)| daemon.renewals.is_by_use(source));
-    let email = read.and_then(|read| {
-        let inside = || sandbox.and_then(|sandbox| login_home::email_inside(daemon, sandbox, &read.view()));
-        read.account.email.clone().or_else(inside)
-    });
-    let known_login = Login {
-        sandbox,
-        login: read.map(|read| &read.file),
-        email: email.as_deref(),
-        stored_at_ms: gathered.stored_at_ms,
-        renewed_at_ms: note.as_ref().map(|note| note.renewed_at_ms),
-        failures: note.as_ref().map_or(0, |note| note.failures),
-        is_renewed_by_use: is_by_use,
-        conflict: conflict(daemon, sandbox, in_use, own.as_ref().map(|own| &own.file), other),
-    };
-    let mut told = status::status(&choice, &known_login, &clock());
-    if is_by_use && in_use.is_some_and(|(_, mode)| mode == CredentialMode::Token) {
-        told.warnings.push(BY_USE.to_owned());
-    }
-    if unknown.is_some() {
-        told.warnings.push(IN_GATEWAY.to_owned());
-    }
-    let is_other =
-        held.is_some_and(|held| in_use.is_some_and(|(source, mode)| (held.source, held.mode) != (Some(source), mode)));
-    let is_mounted_otherwise = |known: &Known| login_home::is_other(daemon, &known.info.id, &known.detail.mounts);
-    if is_other || known.is_some_and(is_mounted_otherwise) {
-        told.warnings.push("this takes effect when the sandbox is started again: 'boxwood restart'".to_owned());
-    }
-    told.warnings.append(&mut gathered.notes);
-    Ok(told)
-}
-
-/// What is remembered of a login, the sandbox's own or the one of which it holds something.
-fn note(
-    daemon: &Daemon,
-    sandbox: Option<&str>,
-    source: Option<CredentialSource>,
-    own: Option<&Read>,
-    read: &Read,
-) -> Option<Note> {
-    let is_own = own.is_some_and(|own| std::ptr::eq(own, read));
-    let source = source.unwrap_or(CredentialSource::LoginHome);
-    let file = match sandbox.filter(|_| is_own) {
-        Some(sandbox) => daemon.paths.sandbox(sandbox).join("renewal.json"),
-        None => daemon.renewals.note_of(&match sandbox {
-            Some(sandbox) => Origin::of(daemon, sandbox, source)?,
-            None => Origin::of_new(source)?,
-        }),
-    };
-    Note::of(&file, &read.view(), Some(Path::new(&read.place)), clock().now_ms)
-}
-
-/// The login that is in a sandbox.
-fn own_login(daemon: &Daemon, sandbox: &str) -> Option<Read> {
-    let directory = ClaudeDirectory::open(&daemon.records.home(sandbox)).ok()?;
-    let most = boxwood_core::credentials::file::MAX_BYTES as u64 + 1;
-    let file = CredentialFile::parse(&directory.head(CREDENTIALS, most).ok()??).ok()?;
-    Some(Read {
-        file,
-        account: login_home::account_in(&directory),
-        place: directory.path(CREDENTIALS).display().to_string(),
-    })
-}
-
-/// What keeps both sides of a login that is kept the same from being so.
-fn conflict(
-    daemon: &Daemon,
-    sandbox: Option<&str>,
-    in_use: Option<(CredentialSource, CredentialMode)>,
-    own: Option<&CredentialFile>,
-    host: Option<&Read>,
-) -> Option<Conflict> {
-    let sandbox = sandbox.filter(|_| in_use.is_some_and(|(_, mode)| mode == CredentialMode::Sync))?;
-    let record = files::read(&daemon.paths.sandbox(sandbox).join(super::sync::RECORD)).ok()??;
-    let record = boxwood_core::credentials::sync::Record::parse(&record);
-    let own = own.map_or_else(|| CredentialFile::default().view(), CredentialFile::view);
-    let host = host.map_or_else(|| CredentialFile::default().view(), Read::view);
-    match boxwood_core::credentials::sync::decide(Some(&host), Some(&own), &record, &clock()) {
-        Decision::Conflict(conflict) => Some(conflict),
-        Decision::Keep(_) | Decision::Copy { .. } => None,
-    }
-}
 
 /// Where sign-ins put tokens and keys.
 pub(crate) struct InStore(Arc<Sources>);
@@ -239,7 +103,8 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
             }
         }
         forget_choice(&daemon_, source).and_then(|()| copies::forget_kept(&daemon_, source))?;
-        let warnings = again_everywhere(&daemon_, source).await;
+        let mut warnings = again_everywhere(&daemon_, source).await;
+        warnings.extend(wish::goes_on(&daemon_, source));
         let mut told = of(&daemon_, None, None).await?;
         told.warnings.splice(0..0, warnings);
         Ok(told)
@@ -248,8 +113,8 @@ pub(crate) fn sign_out(daemon: &Arc<Daemon>, params: &CredentialsSignOutParams) 
 
 /// Nobody chooses any more what was ended.
 fn forget_choice(daemon: &Daemon, source: CredentialSource) -> Result<()> {
-    if hold::chosen_for_all(daemon).is_some_and(|chosen| chosen.source == Some(source)) {
-        hold::choose_for_all(daemon, Chosen::default())?;
+    if wish::for_all(daemon).is_some_and(|chosen| chosen.source == Some(source)) {
+        wish::choose_for_all(daemon, Chosen::default())?;
     }
     for info in daemon.registry.list() {
         if let Some(mut record) = daemon.records.get(&info.id)
@@ -291,8 +156,7 @@ pub(crate) async fn again(
     known: &Known,
     environment: Option<&ClientEnvironment>,
 ) -> Result<Vec<String>> {
-    let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
-    let settings = settings::load(&daemon.paths, &known.info.project, &made_with).ok();
+    let settings = wish::settings_of(daemon, known);
     let subject = Subject::of(daemon, known, settings.as_ref().map(|settings| &settings.resolved));
     let has_gateway = subject.has_gateway;
     let outcome = subject.hold(environment).await?;
@@ -309,7 +173,7 @@ pub(crate) fn set_mode(daemon: &Arc<Daemon>, params: CredentialsSetModeParams) -
         let daemon_ = Arc::clone(daemon);
         return Ok(daemon.operations.start("setCredentialMode", About::default(), move |_| async move {
             check(&daemon_, None, &params, true).await?;
-            hold::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
+            wish::choose_for_all(&daemon_, Chosen { source: params.source, mode: params.mode })?;
             daemon_.hub.tell(Event::CredentialsChanged { sandbox_id: None });
             of(&daemon_, None, params.environment.as_ref()).await
         }));

@@ -24,6 +24,11 @@ const SENT: &str = "AUTHORIZATION: Bearer attacker\r\nauthorization: Bearer plac
     x-API-key: attacker\r\nx_api_key: attacker\r\nCookie: session=attacker\r\nProxy-Authorization: Basic attacker\r\n\
     X-Amz-Security-Token: attacker\r\nApi-Key: attacker\r\nX-Goog-Api-Key: attacker\r\nx-mine: stays\r\n";
 
+/// The same in a query, between what stays as it is.
+const QUERY: &str =
+    "/v1?beta=%74rue&key=attacker&%24Access_Token=attacker&X-Amz-Signature=attacker&x-api-key=attacker&q=a+b";
+const QUERY_LEFT: &str = "/v1?beta=%74rue&q=a+b";
+
 fn key(host: &str, port: u16, tls: bool, value: &str) -> Injection {
     let set = [("x-api-key", value.to_owned()), ("authorization", format!("Bearer {value}"))];
     let set = set.into_iter().map(|(name, value)| (name.to_owned(), Secret::new(value)));
@@ -79,10 +84,9 @@ async fn in_tls_the_placeholder_is_replaced_whichever_way_the_connection_came() 
         };
         // No rule asks for it to be opened: that credentials go there does.
         let mut client = sandbox.connect("a.example", stream).await.expect("the sandbox's authority");
-        client.write_all(get("a.example", "/v1?key=mine").as_bytes()).await.expect("sent");
+        client.write_all(get("a.example", QUERY).as_bytes()).await.expect("sent");
         let mut server = next(&listener, &acceptor).await;
-        // What stands in the query stays as it is.
-        assert_head(&read_to(&mut server, "\r\n\r\n").await, &replaced("a.example", "/v1?key=mine", "canary-1"));
+        assert_head(&read_to(&mut server, "\r\n\r\n").await, &replaced("a.example", QUERY_LEFT, "canary-1"));
         server
             .write_all(b"HTTP/1.1 401 Unauthorized\r\nwww-authenticate: Bearer\r\ncontent-length: 3\r\n\r\nno\n")
             .await
@@ -97,18 +101,18 @@ async fn in_the_clear_as_well_where_the_endpoint_is() {
     let mut rig = Rig::new(allowing(&["a.example:4000"])).await;
     let seen = answering(rig.server("a.example", CLEAR).await, OK);
     put(&mut rig, vec![key("a.example", 4000, false, "canary-1")]).await;
-    let absolute = get("a.example:4000", "http://a.example:4000/v1");
+    let absolute = get("a.example:4000", &format!("http://a.example:4000{QUERY}"));
     for (stream, request) in [
-        (rig.to("a.example", 4000).await, get("a.example:4000", "/v1")),
+        (rig.to("a.example", 4000).await, get("a.example:4000", QUERY)),
         (rig.to_main(3128).await, absolute.clone()),
-        (tunnel(&rig, "a.example:4000").await.0, get("a.example:4000", "/v1")),
-        (socks(&rig, "a.example", 4000).await.0, get("A.Example.:4000", "/v1")),
+        (tunnel(&rig, "a.example:4000").await.0, get("a.example:4000", QUERY)),
+        (socks(&rig, "a.example", 4000).await.0, get("A.Example.:4000", QUERY)),
     ] {
         let mut client = stream;
         client.write_all(request.as_bytes()).await.expect("sent");
         read_to(&mut client, "ok").await;
         let head = seen.lock().expect("a list").pop().expect("a request");
-        assert_head(&head, &replaced("a.example:4000", "/v1", "canary-1"));
+        assert_head(&head, &replaced("a.example:4000", QUERY_LEFT, "canary-1"));
     }
     // A name and a password in front of the host are refused, and nobody writes them down.
     let mut client = rig.to_main(3128).await;
@@ -150,9 +154,11 @@ async fn requests_to_others_stay_as_they_are() {
     for (host, port) in [("a.example", 80), ("b.a.example", 80)] {
         let seen = answering(rig.server(host, &format!("203.0.113.2:{port}")).await, OK);
         let mut client = rig.to(host, port).await;
-        client.write_all(get(host, "/").as_bytes()).await.expect("sent");
+        client.write_all(get(host, QUERY).as_bytes()).await.expect("sent");
         read_to(&mut client, "ok").await;
-        untouched(&seen.lock().expect("a list")[0], host);
+        let head = seen.lock().expect("a list")[0].clone();
+        assert!(head.contains(QUERY), "{host}: {head}");
+        untouched(&head, host);
     }
     for (host, port) in [("c.example", 443), ("a.example", 8443)] {
         let listener = rig.server(host, &format!("203.0.113.3:{port}")).await;
@@ -232,9 +238,11 @@ async fn another_key_is_for_the_next_request_also_on_the_same_connection() {
 #[tokio::test]
 async fn that_a_server_refuses_the_credential_is_told_once_until_somebody_reads() {
     const NO: &str = "HTTP/1.1 401 Unauthorized\r\ncontent-length: 2\r\n\r\nno";
-    let mut rig = Rig::new(allowing(&["a.example:4000", "b.example:4000"])).await;
+    let mut rig = Rig::new(allowing(&["a.example:4000", "b.example:4000", "c.example:4000"])).await;
+    // What is for one of them is not known now.
+    rig.configure.guards = vec![Injection::guard("c.example".into(), 4000, false, STRIPPED)];
     put(&mut rig, vec![key("a.example", 4000, false, "canary-1")]).await;
-    for host in ["a.example", "b.example"] {
+    for host in ["a.example", "b.example", "c.example"] {
         let _seen = answering(rig.server(host, CLEAR).await, NO);
         let mut client = rig.to(host, 4000).await;
         for _ in 0..3 {
@@ -248,7 +256,8 @@ async fn that_a_server_refuses_the_credential_is_told_once_until_somebody_reads(
         refusals.extend(matches!(tell, Tell::Refused { .. }).then_some(tell));
     }
     // Where nothing is put on a request, a refusal is between the agent and its server.
-    assert_eq!(refusals, [Tell::Refused { host: "a.example".to_owned(), port: 4000 }]);
+    let ours = ["a.example", "c.example"].map(|host| Tell::Refused { host: host.to_owned(), port: 4000 });
+    assert_eq!(refusals, ours);
 }
 
 #[tokio::test]
@@ -268,9 +277,10 @@ async fn a_daemon_that_knows_nothing_changes_nothing_and_one_that_says_none_mean
     ] {
         (rig.configure.injections, rig.configure.guards) = (injections, guards);
         rig.apply(|_| {}).await;
-        client.write_all(get("a.example:4000", "/").as_bytes()).await.expect("sent");
+        client.write_all(get("a.example:4000", QUERY).as_bytes()).await.expect("sent");
         read_to(&mut client, "ok").await;
         let head = seen.lock().expect("a list").pop().expect("a request");
+        assert_eq!(head.contains(QUERY), expected.1, "{head}");
         assert_eq!((head.contains("canary-1"), head.contains("attacker")), expected, "{head}");
     }
 }

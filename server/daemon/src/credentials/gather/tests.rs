@@ -1,12 +1,14 @@
 //! Every source, on a machine that has all of them.
 
 use std::fs;
+use std::sync::Arc;
 
 use boxwood_core::credentials::Secret;
 use boxwood_core::credentials::select::{Refusal, Wish, choose};
 use boxwood_protocol::credentials::StoredCredential;
 
 use super::super::host::tests::{ACCOUNT, credentials};
+use super::super::store::Store;
 use super::*;
 
 const NOW: i64 = 1_795_000_000_000;
@@ -226,4 +228,49 @@ async fn a_source_that_does_not_answer_is_unusable_in_bounded_time() {
     let trouble = bounded(FILE_PATIENCE, "the login home", never).await.expect_err("no answer");
     assert_eq!(trouble.problem, Problem::Unreadable);
     assert!(trouble.reason.contains("the login home"));
+}
+
+/// A keyring that went with the person's session.
+struct Gone;
+
+fn gone<T>() -> Result<T, Failure> {
+    Err(Failure::Absent("no bus".to_owned()))
+}
+
+#[async_trait::async_trait]
+impl Store for Gone {
+    async fn get(&self, _name: &str) -> Result<Option<Secret>, Failure> {
+        gone()
+    }
+
+    async fn set(&self, _name: &str, _value: &Secret) -> Result<(), Failure> {
+        gone()
+    }
+
+    async fn delete(&self, _name: &str) -> Result<(), Failure> {
+        gone()
+    }
+}
+
+#[tokio::test]
+async fn what_a_sandbox_holds_from_a_keyring_that_went_is_not_taken_for_gone() {
+    let mut machine = Machine::new();
+    machine.sources.kept = Kept::of(Some(Arc::new(Gone)), &machine.root.path().join("state"));
+    let mut gathered = machine.gather(&[]).await;
+    assert_eq!((found(&gathered), gathered.notes.len()), (vec![], 0), "who has no keyring need not know");
+    for other in [None, Some(CredentialSource::KeyHelper), Some(CredentialSource::LoginHome)] {
+        gathered.expect(other);
+        assert_eq!(found(&gathered), []);
+    }
+    gathered.expect(Some(CredentialSource::StoredKey));
+    assert_eq!(found(&gathered), [(CredentialSource::StoredKey, Some(Problem::Away))]);
+    // What is in a file is known, and so is what was forgotten.
+    machine.keep(StoredCredential::ApiKey, "stored-key").await;
+    let mut gathered = machine.gather(&[]).await;
+    gathered.expect(Some(CredentialSource::StoredKey));
+    assert_eq!(found(&gathered), [(CredentialSource::StoredKey, None)]);
+    machine.sources.kept().delete(Entry::ApiKey).await.expect("forgotten");
+    let mut gathered = machine.gather(&[]).await;
+    gathered.expect(Some(CredentialSource::StoredKey));
+    assert_eq!(found(&gathered), []);
 }

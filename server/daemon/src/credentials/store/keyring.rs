@@ -18,10 +18,17 @@ use super::{Failure, Store};
 const PATIENCE: Duration = Duration::from_secs(30);
 /// How long nobody is asked again after it stayed locked: whatever looks regularly must not open a dialog each time.
 const REST: Duration = Duration::from_secs(120);
+/// How long it may take to say whether it is open, which it does without asking anybody.
+const GLANCE: Duration = Duration::from_secs(1);
+
+/// What leads to an entry, by the service and the name of it.
+type Entries = dyn Fn(&str, &str) -> Result<Entry, Error> + Send + Sync;
 
 /// The keyring.
 pub(super) struct Keyring {
     service: String,
+    entries: Arc<Entries>,
+    is_open: fn(&str, &str) -> bool,
     patience: Duration,
     /// One question at a time: a second dialog beside the first helps nobody, and what comes late must not overtake.
     turn: Arc<Semaphore>,
@@ -34,14 +41,20 @@ impl Keyring {
     }
 
     pub(super) fn with_patience(service: &str, patience: Duration) -> Self {
-        Self { service: service.to_owned(), patience, turn: Arc::new(Semaphore::new(1)), refused: Mutex::default() }
+        Self { is_open, ..Self::over(service, patience, Arc::new(entry)) }
+    }
+
+    /// The same over a store of which only a question shows whether it is open.
+    pub(super) fn over(service: &str, patience: Duration, entries: Arc<Entries>) -> Self {
+        let turn = Arc::new(Semaphore::new(1));
+        Self { service: service.to_owned(), entries, is_open: |_, _| false, patience, turn, refused: Mutex::default() }
     }
 
     pub(super) fn ask_again(&self) {
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        self.rest_since(None);
     }
 
-    fn is_resting(&self) -> bool {
+    pub(super) fn is_resting(&self) -> bool {
         let refused = *self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.is_some_and(|at| at.elapsed() < REST)
     }
@@ -51,32 +64,46 @@ impl Keyring {
         name: &str,
         work: impl FnOnce(&Entry) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Failure> {
-        let answer = self.wait(name.to_owned(), work).await;
-        let refused = matches!(answer, Err(Failure::Locked)).then(Instant::now);
-        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+        let (service, name, entries) = (self.service.clone(), name.to_owned(), Arc::clone(&self.entries));
+        let question = move || {
+            entries(&service, &name)
+                .map_err(|cause| unreachable(&cause))
+                .and_then(|entry| work(&entry).map_err(refused))
+        };
+        let answer = self.wait(self.patience, question).await;
+        if matches!(answer, Err(Failure::Locked)) {
+            self.rest_since(Some(Instant::now()));
+        }
         answer
+    }
+
+    fn rest_since(&self, refused: Option<Instant>) {
+        *self.refused.lock().unwrap_or_else(PoisonError::into_inner) = refused;
+    }
+
+    /// Whether somebody has unlocked it meanwhile: it is worth asking then, although nobody is to be asked.
+    async fn is_open(&self, name: &str) -> bool {
+        let (service, name, is_open) = (self.service.clone(), name.to_owned(), self.is_open);
+        self.wait(self.patience.min(GLANCE), move || Ok(is_open(&service, &name))).await.unwrap_or_default()
     }
 
     async fn wait<T: Send + 'static>(
         &self,
-        name: String,
-        work: impl FnOnce(&Entry) -> Result<T, Error> + Send + 'static,
+        patience: Duration,
+        question: impl FnOnce() -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
-        let wait_for_turn = tokio::time::timeout(self.patience, Arc::clone(&self.turn).acquire_owned());
+        let wait_for_turn = tokio::time::timeout(patience, Arc::clone(&self.turn).acquire_owned());
         let Ok(Ok(turn)) = wait_for_turn.await else { return Err(Failure::Locked) };
         let (tell, told) = oneshot::channel();
-        let service = self.service.clone();
         let question = move || {
-            let answer = entry(&service, &name)
-                .map_err(|cause| unreachable(&cause))
-                .and_then(|entry| work(&entry).map_err(refused));
+            let answer = question();
             // Before anybody hears of the answer, so that they find a free place when they ask the next.
             drop(turn);
             let _ = tell.send(answer);
         };
         let started = std::thread::Builder::new().name("keyring".into()).spawn(question);
         started.map_err(|cause| Failure::Unreadable(format!("failed to ask the keyring: {cause}")))?;
-        match tokio::time::timeout(self.patience, told).await {
+        match tokio::time::timeout(patience, told).await {
             Ok(Ok(answer)) => answer,
             Ok(Err(_)) => Err(Failure::Unreadable("the keyring's client failed".to_owned())),
             Err(_) => Err(Failure::Locked),
@@ -87,23 +114,30 @@ impl Keyring {
 #[async_trait]
 impl Store for Keyring {
     async fn get(&self, name: &str) -> Result<Option<Secret>, Failure> {
-        if self.is_resting() {
+        if self.is_resting() && !self.is_open(name).await {
             return Err(Failure::Locked);
         }
-        self.ask(name, |entry| match entry.get_secret() {
+        let question = |entry: &Entry| match entry.get_secret() {
             Ok(value) => match String::from_utf8(value) {
                 Ok(value) => Ok(Some(Secret::new(value))),
                 Err(cause) => Err(Error::BadEncoding(cause.into_bytes())),
             },
             Err(Error::NoEntry) => Ok(None),
             Err(cause) => Err(cause),
-        })
-        .await
+        };
+        let found = self.ask(name, question).await?;
+        if found.is_some() {
+            // That something is not there is known of a locked one as well.
+            self.rest_since(None);
+        }
+        Ok(found)
     }
 
     async fn set(&self, name: &str, value: &Secret) -> Result<(), Failure> {
         let value = Zeroizing::new(value.reveal().as_bytes().to_vec());
-        self.ask(name, move |entry| entry.set_secret(&value)).await
+        self.ask(name, move |entry| entry.set_secret(&value)).await?;
+        self.rest_since(None);
+        Ok(())
     }
 
     async fn delete(&self, name: &str) -> Result<(), Failure> {
@@ -130,6 +164,27 @@ fn entry(service: &str, name: &str) -> Result<Entry, Error> {
 #[cfg(not(all(unix, not(target_os = "macos"))))]
 fn entry(service: &str, name: &str) -> Result<Entry, Error> {
     Entry::new(service, name)
+}
+
+/// Whether an entry can be had without anybody being asked, as can be that there is none.
+#[cfg(all(unix, not(target_os = "macos")))]
+fn is_open(service: &str, name: &str) -> bool {
+    use std::collections::HashMap;
+
+    use secret_service::EncryptionType;
+    use secret_service::blocking::SecretService;
+
+    let is_open = |keyring: SecretService<'_>| -> Result<bool, secret_service::Error> {
+        let found = keyring.search_items(HashMap::from([("service", service), ("username", name)]))?;
+        Ok(found.locked.is_empty())
+    };
+    SecretService::connect(EncryptionType::Plain).and_then(is_open).unwrap_or_default()
+}
+
+/// Elsewhere only a question shows that.
+#[cfg(not(all(unix, not(target_os = "macos"))))]
+fn is_open(_service: &str, _name: &str) -> bool {
+    false
 }
 
 /// Why there is nobody to be asked.
@@ -167,8 +222,13 @@ fn refused(cause: Error) -> Failure {
 #[cfg(target_os = "macos")]
 fn of_keychain(cause: &Error) -> Option<Failure> {
     let (Error::PlatformFailure(cause) | Error::NoStorageAccess(cause)) = cause else { return None };
-    let cause = cause.downcast_ref::<security_framework::base::Error>()?;
-    match cause.code() {
+    of_code(cause.downcast_ref::<security_framework::base::Error>()?.code(), cause)
+}
+
+/// What a number of theirs means.
+#[cfg(any(test, target_os = "macos"))]
+pub(super) fn of_code(code: i32, cause: &dyn std::fmt::Display) -> Option<Failure> {
+    match code {
         // The person refused, gave a wrong password, or cannot be asked because nobody sits there.
         -128 | -25293 | -25308 => Some(Failure::Locked),
         // There is no Keychain, as for users that never signed in at the machine itself.

@@ -106,16 +106,8 @@ fn the_contract_holds_for_the_secret_service() {
 
 /// Locks every collection, as a person does who leaves.
 fn lock() {
-    let call = [
-        "--session",
-        "--print-reply",
-        "--dest=org.freedesktop.secrets",
-        "/org/freedesktop/secrets",
-        "org.freedesktop.Secret.Service.Lock",
-        "array:objpath:/org/freedesktop/secrets/collection/login",
-    ];
-    let output = Command::new("dbus-send").args(call).output().expect("dbus-send");
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let login = "array:objpath:/org/freedesktop/secrets/collection/login";
+    let _ = ask("org.freedesktop.secrets", &["/org/freedesktop/secrets", "org.freedesktop.Secret.Service.Lock", login]);
 }
 
 #[test]
@@ -129,12 +121,52 @@ fn a_locked_keyring_says_so_and_is_left_in_peace_for_a_while() {
         keyring.set("one", &secret("kept")).await.expect("kept");
         lock();
         assert_eq!(get(&keyring, "one").await, Err(Failure::Locked));
-        assert_eq!(get(&keyring, "two").await, Err(Failure::Locked), "nobody is asked again");
+        assert_eq!(get(&keyring, "one").await, Err(Failure::Locked), "nobody is asked again");
         keyring.ask_again();
         assert_eq!(get(&keyring, "two").await, Ok(None), "what is not there needs no unlocking");
         assert_eq!(keyring.set("one", &secret("new")).await, Err(Failure::Locked));
         assert_eq!(keyring.set("two", &secret("new")).await, Err(Failure::Locked));
         assert_eq!(keyring.delete("one").await, Err(Failure::Locked));
+    });
+}
+
+/// Asks somebody on the bus, and gives the answer.
+fn ask(whom: &str, words: &[&str]) -> String {
+    let mut command = Command::new("dbus-send");
+    let output = command.args(["--session", "--print-reply", &format!("--dest={whom}")]).args(words).output();
+    let output = output.expect("dbus-send");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
+/// Opens the keyring, as a person does who comes back: the bus starts another one, with the password.
+fn unlock() {
+    let of_bus = |what: &str| {
+        let call = format!("org.freedesktop.DBus.{what}");
+        ask("org.freedesktop.DBus", &["/org/freedesktop/DBus", &call, "string:org.freedesktop.secrets"])
+    };
+    let id = of_bus("GetConnectionUnixProcessID");
+    let id = id.rsplit(' ').next().expect("a number");
+    assert!(Command::new("kill").arg(id).status().expect("kill").success());
+    while of_bus("NameHasOwner").ends_with("true") {}
+}
+
+#[test]
+fn what_was_unlocked_is_found_at_once_and_without_asking() {
+    if !is_inside() {
+        return again("what_was_unlocked_is_found_at_once_and_without_asking", true);
+    }
+    runtime().block_on(async {
+        let keyring = keyring(Duration::from_secs(20));
+        keyring.set("one", &secret("kept")).await.expect("kept");
+        lock();
+        assert_eq!(get(&keyring, "one").await, Err(Failure::Locked));
+        assert_eq!(get(&keyring, "two").await, Ok(None), "of what is not there that can be told");
+        assert_eq!(get(&keyring, "one").await, Err(Failure::Locked));
+        assert!(keyring.is_resting(), "nobody is asked");
+        unlock();
+        assert_eq!(get(&keyring, "one").await, Ok(Some("kept".to_owned())));
+        assert!(!keyring.is_resting());
     });
 }
 

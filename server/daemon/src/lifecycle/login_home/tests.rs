@@ -14,9 +14,9 @@ use super::*;
 use crate::lifecycle::tests::{Saboteur, World};
 #[cfg(unix)]
 use crate::provisioning::copies::make_same;
-use crate::provisioning::hold::Chosen;
 #[cfg(unix)]
 use crate::provisioning::origin::Origin;
+use crate::provisioning::wish::Chosen;
 
 const ADA: &str = "11111111-1111-4111-8111-111111111111";
 const BOB: &str = "22222222-2222-4222-8222-222222222222";

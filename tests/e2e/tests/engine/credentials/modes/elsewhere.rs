@@ -109,9 +109,18 @@ fn what_the_persons_helper_prints_is_used_and_asked_for_again() {
     realm.works("", "with-what-it-printed");
     assert_eq!(realm.presented().last(), Some(&[valid("x-api-key"), valid("bearer")].concat()));
 
+    // What it printed before counts for some minutes, unless it is refused: then it is asked again while claude waits.
     let _ = realm.identity.ask("revoke", &json!({ "what": "key" }));
     fs::write(&file, realm.identity.key()).expect("written");
-    // What it printed before counts for some minutes, and a start asks it again.
+    let before = realm.presented().len();
+    realm.works("", "with-what-it-prints-by-then");
+    let presented = realm.presented();
+    assert!(presented[before].iter().all(|(_, state)| state == "revoked"), "what it had printed: {presented:?}");
+    assert_eq!(presented.last(), Some(&[valid("x-api-key"), valid("bearer")].concat()));
+
+    let _ = realm.identity.ask("revoke", &json!({ "what": "key" }));
+    fs::write(&file, realm.identity.key()).expect("written");
+    // A daemon that was started anew has nothing that it printed before.
     let _ = realm.world.boxwood(["stop", "--json"]).run().ok();
     let _ = realm.world.boxwood(["daemon", "stop"]).run().ok();
     let _ = realm.start();

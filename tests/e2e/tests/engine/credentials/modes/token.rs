@@ -7,6 +7,7 @@ use boxwood_e2e::identity_host::HostClaude;
 use boxwood_e2e::identity_realm::Realm;
 use boxwood_e2e::until;
 use boxwood_protocol::credentials::{CredentialMode, CredentialSource};
+use boxwood_protocol::params::EnsureResult;
 use serde_json::json;
 
 use super::{replaced_in_flight, valid};
@@ -74,4 +75,29 @@ fn the_hosts_login_is_handed_out_without_what_renews_it() {
     assert_eq!(login.get("refreshToken"), None, "what renews it is not inside");
     assert_eq!(realm.identity.count("refreshes"), 3);
     assert_eq!(realm.identity.count("reuseDetections"), 0);
+}
+
+#[test]
+fn the_setting_for_the_hosts_login_is_explained_when_it_begins_to_count() {
+    let realm = Realm::new();
+    realm.sign_in_host(&realm.identity.issue());
+    let words = ["start", "--detach", "--env", "HTTPS_PROXY=", "--host-login"];
+    let explanation = "Whatever runs in the sandbox can use your subscription until the token ends.";
+    let started = realm.world.boxwood(words).run().ok();
+    assert!(started.err().contains(explanation), "{}", started.told("explained nothing"));
+    let sandbox = realm.world.list().remove(0);
+    realm.world.forget_image(&sandbox.image);
+    realm.connect();
+    let status = realm.status();
+    assert_eq!((status.source, status.mode), (Some(CredentialSource::HostLogin), Some(CredentialMode::Token)));
+    realm.works("", "by-the-setting");
+    assert_eq!(realm.login_in(&sandbox).get("refreshToken"), None);
+    // What was said is not said again.
+    let _ = realm.world.boxwood(["stop", "--json"]).run().ok();
+    let warnings = realm.world.boxwood(["start", "--json"]).run().json::<EnsureResult>().warnings;
+    assert!(!warnings.iter().any(|warning| warning.contains(explanation)), "{warnings:?}");
+    assert_eq!(realm.status().source, Some(CredentialSource::HostLogin));
+    // The setting is the person's, so what ends a choice says that it goes on.
+    let ended = realm.world.boxwood(["credentials", "sign-out", "host-login"]).run().ok();
+    assert!(ended.err().contains("the setting 'hostLogin'"), "{}", ended.told("said nothing of the setting"));
 }
