@@ -96,15 +96,26 @@ pub fn gateway() -> String {
 /// # Panics
 /// When it cannot be built.
 pub fn ensure_musl_image() -> &'static str {
-    const NAME: &str = "boxwood-test-musl";
-    if try_docker(&["image", "inspect", NAME]).is_err() {
-        let definition = crate::world::repository().join("images/test/musl.Dockerfile");
+    ensure_image("boxwood-test-musl", "images/test/musl.Dockerfile")
+}
+
+/// Sees to it that the image is there that has what people's projects fetch things with, and the servers of git.
+///
+/// # Panics
+/// When it cannot be built.
+pub fn ensure_clients_image() -> &'static str {
+    ensure_image("boxwood-test-clients", "tests/fakes/clients.Dockerfile")
+}
+
+fn ensure_image(name: &'static str, definition: &str) -> &'static str {
+    if try_docker(&["image", "inspect", name]).is_err() {
+        let definition = crate::world::repository().join(definition);
         let file = std::fs::File::open(&definition).expect("the image's definition is there");
-        let built = Command::new("docker").args(["build", "--tag", NAME, "-"]).stdin(file).output();
+        let built = Command::new("docker").args(["build", "--tag", name, "-"]).stdin(file).output();
         let built = built.expect("there is a docker client");
-        assert!(built.status.success(), "{NAME}: {}", String::from_utf8_lossy(&built.stderr));
+        assert!(built.status.success(), "{name}: {}", String::from_utf8_lossy(&built.stderr));
     }
-    NAME
+    name
 }
 
 fn lines(text: &str) -> Vec<String> {

@@ -39,7 +39,7 @@ pub struct Hit {
 impl Hit {
     /// Whether a line of a table is about it.
     fn fits(&self, line: &(&str, &str)) -> bool {
-        self.canary == line.0 && self.place.contains(line.1)
+        self.canary == line.0 && self.place == line.1
     }
 }
 
@@ -54,6 +54,8 @@ pub struct Hunt {
     needles: Vec<Needle>,
     /// For every pair of bytes, whether a needle begins with it: what lets most of a haystack be passed over.
     begins: Vec<bool>,
+    /// What is another one in each run, and what it is called in the names of places.
+    names: Vec<(String, &'static str)>,
     hits: BTreeSet<Hit>,
     looked: BTreeMap<String, usize>,
 }
@@ -80,7 +82,12 @@ impl Hunt {
         for needle in &needles {
             begins[pair(&needle.bytes)] = true;
         }
-        Self { needles, begins, hits: BTreeSet::new(), looked: BTreeMap::new() }
+        Self { needles, begins, names: Vec::new(), hits: BTreeSet::new(), looked: BTreeMap::new() }
+    }
+
+    /// Has a part of the names of places called something that is the same in each run.
+    pub fn call(&mut self, part: impl Into<String>, name: &'static str) {
+        self.names.push((part.into(), name));
     }
 
     /// Looks at something.
@@ -92,7 +99,8 @@ impl Hunt {
             if self.begins[pair(&bytes[at..])] {
                 let rest = &bytes[at..];
                 for needle in self.needles.iter().filter(|needle| rest.starts_with(&needle.bytes)) {
-                    let place = place.to_owned();
+                    let name = |place: String, (part, name): &(String, &str)| place.replace(part, name);
+                    let place = self.names.iter().fold(place.to_owned(), name);
                     self.hits.insert(Hit { canary: needle.canary, place, form: needle.form });
                 }
             }
@@ -145,7 +153,7 @@ impl Hunt {
         assert!(leaks.is_empty(), "{what}: secrets stand where they must not: {leaks:#?}");
     }
 
-    /// Holds what was found against a table: the name of a canary, and what is in the name of a place where it may be. Every
+    /// Holds what was found against a table: the name of a canary, and the name of a place where it may be. Every
     /// line of the table must have been found too, so that the hunt is known to look there.
     ///
     /// # Panics

@@ -32,14 +32,31 @@ const WORDS: [&[&str]; 11] = [
     &["egress", "status"],
 ];
 
-/// Looks everywhere, at a world whose sandboxes run.
+/// Looks everywhere, at a world whose sandboxes run. What is in the world is named without the world's own path, and of
+/// sandboxes without their own names.
 pub fn look_everywhere(hunt: &mut Hunt, world: &World, sandboxes: &[&SandboxInfo]) {
+    name(hunt, sandboxes);
     look_at_processes(hunt);
-    look_inside(hunt, sandboxes);
+    for sandbox in sandboxes {
+        look_inside(hunt, &sandbox.container);
+    }
     look_at_words(hunt, world);
     look_at_engine(hunt, world);
+    look_at_world(hunt, world);
+}
+
+/// Everything that lies in a world.
+pub fn look_at_world(hunt: &mut Hunt, world: &World) {
+    hunt.call(world.root().display().to_string(), "");
     for path in ["state", "run", "config", "home", "project"] {
         look_at_directory(hunt, path, &world.root().join(path));
+    }
+}
+
+/// Has places of sandboxes named without these sandboxes' own names.
+pub fn name(hunt: &mut Hunt, sandboxes: &[&SandboxInfo]) {
+    for sandbox in sandboxes {
+        hunt.call(format!("/sandboxes/{}/", sandbox.id), "/sandboxes/ID/");
     }
 }
 
@@ -58,11 +75,34 @@ pub fn look_at_processes(hunt: &mut Hunt) {
 }
 
 /// What processes inside show each other.
-fn look_inside(hunt: &mut Hunt, sandboxes: &[&SandboxInfo]) {
+pub fn look_inside(hunt: &mut Hunt, container: &str) {
     let script = "cat /proc/[0-9]*/cmdline /proc/[0-9]*/environ 2>/dev/null; env; mount; true";
-    for sandbox in sandboxes {
-        hunt.look("inside:", docker(["exec", &sandbox.container, "sh", "-c", script]));
-    }
+    hunt.look("inside:", docker(["exec", container, "sh", "-c", script]));
+}
+
+/// What is seen inside of files that the engine's own copy of a container lacks: what is mounted, and what is in memory only.
+pub fn look_at_mounts(hunt: &mut Hunt, container: &str) {
+    let script = "tar c --ignore-failed-read /home/boxwood /var/lib/boxwood /tmp /run /dev/shm 2>/dev/null; true";
+    let archive = Command::new("docker").args(["exec", container, "sh", "-c", script]).stdin(Stdio::null()).output();
+    let archive = archive.expect("there is a docker client");
+    assert!(archive.status.success() && !archive.stdout.is_empty(), "{}", String::from_utf8_lossy(&archive.stderr));
+    hunt.look_archive("seen inside", &archive.stdout);
+}
+
+/// What the engine itself writes down, where this user may read it: it is in the file that its process writes to.
+#[must_use]
+pub fn engine_log() -> Option<Vec<u8>> {
+    let is_engine =
+        |process: &Path| fs::read_to_string(process.join("comm")).is_ok_and(|name| name.trim() == "dockerd");
+    let processes = fs::read_dir("/proc")
+        .into_iter()
+        .flatten()
+        .flatten()
+        .map(|entry| entry.path())
+        .filter(|process| is_engine(process));
+    let files = processes.flat_map(|process| ["fd/1", "fd/2"].map(|file| process.join(file)));
+    let logs: Vec<Vec<u8>> = files.filter(|file| file.is_file()).filter_map(|file| fs::read(file).ok()).collect();
+    (!logs.is_empty()).then(|| logs.concat())
 }
 
 /// What the command line says, to people and to programs.
@@ -78,28 +118,22 @@ fn look_at_words(hunt: &mut Hunt, world: &World) {
 /// All that the engine has and says of a world.
 fn look_at_engine(hunt: &mut Hunt, world: &World) {
     let filter = world.filter().expect("there was a daemon");
+    hunt.look("log:engine", engine_log().unwrap_or_default());
     let containers = world.all_containers();
     let list = |format: &str| -> Vec<String> {
         containers.iter().flat_map(|id| lines(&docker(["inspect", "--format", format, id]))).collect()
     };
     let images = list("{{.Image}}");
     let volumes = list("{{range .Mounts}}{{if eq .Type \"volume\"}}{{println .Name}}{{end}}{{end}}");
-    for (kind, objects) in [
-        ("container", containers.clone()),
-        ("image", images.clone()),
-        ("volume", volumes.clone()),
-        ("network", docker::networks(&filter)),
-    ] {
+    for (kind, objects) in
+        [("image", images.clone()), ("volume", volumes.clone()), ("network", docker::networks(&filter))]
+    {
         for object in objects {
             hunt.look(&format!("{kind}:what the engine says"), docker([kind, "inspect", &object]));
         }
     }
     for container in &containers {
-        hunt.look("container:processes", try_docker(&["top", container, "-eo", "pid,args"]).unwrap_or_default());
-        hunt.look("log:container", both(&["logs", container]));
-        hunt.look_archive("files", &both(&["export", container]));
-        // What the engine itself keeps of it.
-        look_at_directory(hunt, "engine", &Path::new("/var/lib/docker/containers").join(container));
+        look_at_container(hunt, container);
     }
     let ours = |image: &&String| docker(["inspect", "--format", "{{.RepoTags}}", image]).contains("boxwood-project:");
     for image in &images {
@@ -114,6 +148,16 @@ fn look_at_engine(hunt: &mut Hunt, world: &World) {
             ["run", "--rm", "--network", "none", "--volume", &mount, crate::internet::PLAIN, "tar", "c", "/volume"];
         hunt.look_archive("contents", &both(&args));
     }
+}
+
+/// All that the engine has and says of a container.
+pub fn look_at_container(hunt: &mut Hunt, container: &str) {
+    hunt.look("container:what the engine says", docker(["container", "inspect", container]));
+    hunt.look("container:processes", try_docker(&["top", container, "-eo", "pid,args"]).unwrap_or_default());
+    hunt.look("log:container", both(&["logs", container]));
+    hunt.look_archive("files", &both(&["export", container]));
+    // What the engine itself keeps of it.
+    look_at_directory(hunt, "engine", &Path::new("/var/lib/docker/containers").join(container));
 }
 
 /// Names and contents of everything below a directory.

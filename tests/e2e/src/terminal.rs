@@ -34,13 +34,23 @@ impl Terminal {
     /// When there is no `script`.
     #[must_use]
     pub fn sized(world: &World, words: &str, columns: u16) -> Self {
+        Self::run(world, &format!("exec '{}' {words}", program().display()), columns)
+    }
+
+    /// The same, and then these lines of a shell, which say how the terminal was left. It outlives Ctrl-C.
+    ///
+    /// # Panics
+    /// When there is no `script`.
+    #[must_use]
+    pub fn open_then(world: &World, words: &str, lines: &str) -> Self {
+        let line = format!("trap : INT; '{}' {words}; status=$?; {lines}; exit $status", program().display());
+        Self::run(world, &line, 120)
+    }
+
+    fn run(world: &World, line: &str, columns: u16) -> Self {
         let pid_file = tempfile::Builder::new().prefix("client-").tempfile_in(world.root()).expect("a file");
         let pid_file = pid_file.into_temp_path().keep().expect("a file");
-        let line = format!(
-            "stty rows 40 cols {columns}; echo $$ >'{}'; exec '{}' {words}",
-            pid_file.display(),
-            program().display()
-        );
+        let line = format!("stty rows 40 cols {columns}; echo $$ >'{}'; {line}", pid_file.display());
         let mut script = Command::new("script")
             .args(["--quiet", "--flush", "--return", "--command", &line, "/dev/null"])
             .env_clear()

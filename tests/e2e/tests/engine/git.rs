@@ -1,10 +1,14 @@
 //! Git in a sandbox: credentials of the host when the person allows it, who they are, and their SSH agent.
 
+mod remote;
+mod signing;
+
 use std::fs;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use boxwood_e2e::{World, docker, until};
+use boxwood_protocol::sandbox::SandboxInfo;
 use serde_json::Value;
 
 const CANARY: &str = "canary-git-password-canary";
@@ -38,23 +42,22 @@ fn contains(directory: &Path, needle: &str) -> bool {
     })
 }
 
-#[test]
-fn a_credential_is_given_when_the_person_allows_it_and_stays_nowhere() {
-    let world = world();
-    let sandbox = world.start_with(["--network", "open"]).sandbox;
-    until("the channel", || (world.sh("test -S /tmp/boxwood-$(id -u)/git.sock").status == 0).then_some(()));
-    let asking = world.boxwood(["exec", "--", "sh", "-c", FILL]).spawn();
+/// Waits until the person is asked about a host.
+fn asked_about(world: &World, host: &str) {
     until("a question", || {
-        let waiting = approvals(&world)["asks"]
-            .as_array()
-            .is_some_and(|asks| asks.iter().any(|ask| ask["host"] == "git.example"));
+        let waiting =
+            approvals(world)["asks"].as_array().is_some_and(|asks| asks.iter().any(|ask| ask["host"] == host));
         waiting.then_some(())
     });
-    let _ = world.boxwood(["git", "allow", "git.example"]).run().ok();
-    let given = asking.wait().ok().out();
-    assert!(given.contains("username=me\n") && given.contains(&format!("password={CANARY}\n")), "{given}");
-    let _ = world.sh(FILL).ok();
+}
 
+/// Waits until git inside can ask.
+fn can_ask(world: &World) {
+    until("the channel", || (world.sh("test -S /tmp/boxwood-$(id -u)/git.sock").status == 0).then_some(()));
+}
+
+/// Holds that what git was given is in no place that somebody could look into.
+fn stands_nowhere(world: &World, sandbox: &SandboxInfo) {
     let container = &world.containers()[0];
     for (what, text) in [
         ("inspect", docker::docker(["inspect", container])),
@@ -70,9 +73,24 @@ fn a_credential_is_given_when_the_person_allows_it_and_stays_nowhere() {
     ] {
         assert!(!text.contains(CANARY), "it stands in {what}");
     }
-    for directory in [world.home_of(&sandbox), world.project().to_path_buf(), world.state()] {
+    for directory in [world.home_of(sandbox), world.project().to_path_buf(), world.state()] {
         assert!(!contains(&directory, CANARY), "it stands in {}", directory.display());
     }
+}
+
+#[test]
+fn a_credential_is_given_when_the_person_allows_it_and_stays_nowhere() {
+    let world = world();
+    let sandbox = world.start_with(["--network", "open"]).sandbox;
+    can_ask(&world);
+    let asking = world.boxwood(["exec", "--", "sh", "-c", FILL]).spawn();
+    asked_about(&world, "git.example");
+    let _ = world.boxwood(["git", "allow", "git.example"]).run().ok();
+    let given = asking.wait().ok().out();
+    assert!(given.contains("username=me\n") && given.contains(&format!("password={CANARY}\n")), "{given}");
+    let _ = world.sh(FILL).ok();
+
+    stands_nowhere(&world, &sandbox);
 
     let _ = world.boxwood(["git", "deny", "git.example"]).run().ok();
     let refused = world.sh(FILL);
@@ -101,7 +119,7 @@ fn a_token_of_the_environment_answers_for_github_and_so_does_askpass() {
     let token = "canary-github-token-canary";
     let start = world.boxwood(["start", "--json", "--network", "open"]).env("GITHUB_TOKEN", token);
     let _ = start.run().ok();
-    until("the channel", || (world.sh("test -S /tmp/boxwood-$(id -u)/git.sock").status == 0).then_some(()));
+    can_ask(&world);
     for host in ["github.com", "git.example"] {
         let _ = world.boxwood(["git", "allow", host]).run().ok();
     }

@@ -40,6 +40,15 @@ pub(crate) enum Site {
     Files(PathBuf),
     /// The git repositories of a directory, for reading and for writing.
     Git(PathBuf),
+    /// The same, for whoever knows a name and a password.
+    GuardedGit {
+        /// The directory.
+        root: PathBuf,
+        /// The name.
+        user: String,
+        /// The password.
+        password: String,
+    },
     /// Another server, which gets what was in TLS.
     Forward(SocketAddr),
 }

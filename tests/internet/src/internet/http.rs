@@ -3,6 +3,7 @@
 use std::io;
 use std::path::{Component, Path, PathBuf};
 
+use base64::Engine as _;
 use bytes::Bytes;
 use http_body_util::combinators::BoxBody;
 use http_body_util::{BodyExt as _, Full, Limited};
@@ -71,18 +72,36 @@ async fn answer(request: Request<Incoming>, arrival: &Arrival, shared: &Shared) 
     let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name).to_owned();
     match shared.config.hosts.get(&name) {
         Some(Site::Files(root)) => Ok(file(root, request.uri().path())),
-        Some(Site::Git(root)) => {
-            let (head, body) = request.into_parts();
-            let body = Limited::new(body, LARGEST).collect().await.map_err(io::Error::other)?.to_bytes();
-            let (status, headers, body) = git::answer(root, &head, body).await?;
-            let mut response = Response::builder().status(status);
-            for (name, value) in headers {
-                response = response.header(name, value);
+        Some(Site::Git(root)) => repository(root, request).await,
+        Some(Site::GuardedGit { root, user, password }) => {
+            let shown = request.headers().get(header::AUTHORIZATION).map(header::HeaderValue::as_bytes);
+            if shown == Some(basic(user, password).as_bytes()) {
+                return repository(root, request).await;
             }
-            response.body(whole(body)).map_err(io::Error::other)
+            let mut response = bare(StatusCode::UNAUTHORIZED);
+            response
+                .headers_mut()
+                .insert(header::WWW_AUTHENTICATE, header::HeaderValue::from_static("Basic realm=\"git\""));
+            Ok(response)
         }
         Some(Site::Forward(_)) | None => endpoints::answer(request, &host, arrival).await,
     }
+}
+
+async fn repository(root: &Path, request: Request<Incoming>) -> io::Result<Response<Body>> {
+    let (head, body) = request.into_parts();
+    let body = Limited::new(body, LARGEST).collect().await.map_err(io::Error::other)?.to_bytes();
+    let (status, headers, body) = git::answer(root, &head, body).await?;
+    let mut response = Response::builder().status(status);
+    for (name, value) in headers {
+        response = response.header(name, value);
+    }
+    response.body(whole(body)).map_err(io::Error::other)
+}
+
+/// What shows name and password, RFC 7617.
+fn basic(user: &str, password: &str) -> String {
+    format!("Basic {}", base64::engine::general_purpose::STANDARD.encode(format!("{user}:{password}")))
 }
 
 fn file(root: &Path, path: &str) -> Response<Body> {

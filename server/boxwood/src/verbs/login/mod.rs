@@ -63,7 +63,7 @@ async fn sign_in(
         _ => {}
     };
     let mut running = std::pin::pin!(connection.run::<StartLogin>(params, interrupt.token(), on_event));
-    let mut answering = std::pin::pin!(answer(connection, screen, asks, is_browser_used));
+    let mut answering = Box::pin(answer(connection, screen, asks, is_browser_used));
     let problem = tokio::select! {
         biased;
         () = interrupt.token().cancelled() => None,
@@ -71,6 +71,8 @@ async fn sign_in(
         problem = &mut answering => Some(problem),
     };
     interrupt.token().cancel();
+    // Nobody is asked any more: the terminal shows again what is typed, also when the next interrupt leaves at once.
+    drop(answering);
     let end = running.await;
     // What stopped it says more than that it was stopped.
     problem.filter(|_| end.is_err()).map_or(end, Err)

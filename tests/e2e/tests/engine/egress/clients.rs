@@ -1,6 +1,5 @@
 //! Real clients against fake servers with real TLS. The gateway's part in it should not be noticed.
 
-use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
@@ -12,7 +11,6 @@ use serde_json::json;
 
 use super::{Connected, anybody};
 
-const IMAGE: &str = "boxwood-test-clients";
 const NAMES: [&str; 9] = [
     "any.test",
     "seen.test",
@@ -143,17 +141,6 @@ if (text.split("data:").length !== 11) throw new Error(text);
 if (times.at(-1) - times[0] < 400) throw new Error(`all came at once: ${times}`);
 "#;
 
-fn ensure_image() {
-    if docker::try_docker(&["image", "inspect", IMAGE]).is_ok() {
-        return;
-    }
-    let definition =
-        fs::File::open(repository().join("tests/fakes/clients.Dockerfile")).expect("the definition is there");
-    let built = Command::new("docker").args(["build", "--quiet", "--tag", IMAGE, "-"]).stdin(definition).output();
-    let built = built.expect("there is a docker client");
-    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
-}
-
 /// Repositories for git, and its server for ssh.
 fn prepare_machine(here: &Connected, key: &str) {
     let repositories = "for name in left-over over-ssh; do \
@@ -169,7 +156,7 @@ fn prepare_machine(here: &Connected, key: &str) {
 
 #[test]
 fn real_clients_reach_what_they_may_through_the_gateway() {
-    ensure_image();
+    let image = docker::ensure_clients_image();
     let world = World::new();
     world.write("socket.mjs", SOCKET);
     world.write("events.mjs", EVENTS);
@@ -188,7 +175,7 @@ fn real_clients_reach_what_they_may_through_the_gateway() {
     let here = Connected::new(
         world,
         |internet| {
-            let machine = internet.machine(IMAGE, serving);
+            let machine = internet.machine(image, serving);
             for name in ["npm", "pypi", "crates", "debian"] {
                 machine.copy(&registries.join(name), &format!("/srv/{name}"));
             }
@@ -196,7 +183,7 @@ fn real_clients_reach_what_they_may_through_the_gateway() {
         },
         &NAMES,
         json!({ "default": "deny", "allow": allow, "rules": inspected, "limits": { "connectionsPerSecond": 2000 } }),
-        &["--image", IMAGE],
+        &["--image", image],
     );
     let world = &here.world;
     let key = world.sh("ssh-keygen -q -t ed25519 -N '' -f key && cat key.pub").ok().out();

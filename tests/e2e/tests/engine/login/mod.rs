@@ -2,6 +2,7 @@
 //! who copies a code.
 
 mod kinds;
+mod on_terminal;
 
 use std::fs;
 

@@ -57,6 +57,9 @@ fn write(path: &Path, contents: &str, mode: u32) {
 /// Where Claude Code inside finds what the sandbox holds of a login.
 const IN_ITS_HOME: &str = "seen inside/home/boxwood/.claude/.credentials.json";
 
+/// The same file on the host.
+const OF_ITS_HOME: &str = "state:/state/sandboxes/ID/home/.claude/.credentials.json";
+
 #[test]
 fn a_key_on_requests() {
     person().is_hunted("a key, brokered", |realm| realm.choose("brokered", "stored-key"), &[], &[]);
@@ -69,27 +72,30 @@ fn a_token_of_setup_token_on_requests() {
 
 #[test]
 fn a_key_inside() {
-    let table = [("key", "/home/.claude/.boxwood-key"), ("key", "seen inside/home/boxwood/.claude/.boxwood-key")];
+    let table = [
+        ("key", "state:/state/sandboxes/ID/home/.claude/.boxwood-key"),
+        ("key", "seen inside/home/boxwood/.claude/.boxwood-key"),
+    ];
     person().is_hunted("a key, inside", |realm| realm.choose("token", "stored-key"), &table, &[]);
 }
 
 #[test]
 fn a_token_of_setup_token_inside() {
-    let table = [("setup token", "/sandboxes/"), ("setup token", IN_ITS_HOME)];
+    let table = [("setup token", OF_ITS_HOME), ("setup token", IN_ITS_HOME)];
     person().is_hunted("a token, inside", |realm| realm.choose("token", "stored-login"), &table, &[]);
 }
 
 #[test]
 fn the_hosts_access_token_inside() {
-    let table = [("host access token", "/sandboxes/"), ("host access token", IN_ITS_HOME)];
+    let table = [("host access token", OF_ITS_HOME), ("host access token", IN_ITS_HOME)];
     person().is_hunted("the host's login, its token", |realm| realm.choose("token", "host-login"), &table, &[]);
 }
 
 #[test]
 fn the_hosts_login_on_both_sides() {
     let table = [
-        ("host access token", "/sandboxes/"),
-        ("host refresh token", "/sandboxes/"),
+        ("host access token", OF_ITS_HOME),
+        ("host refresh token", OF_ITS_HOME),
         ("host access token", IN_ITS_HOME),
         ("host refresh token", IN_ITS_HOME),
     ];
@@ -114,12 +120,12 @@ fn a_login_of_its_own_and_that_of_another_sandbox() {
         Canary::new("other's refresh token", text(&other["refreshToken"])),
     ]);
     let table = [
-        ("own access token", "/logins/default/.claude/.credentials.json"),
-        ("own refresh token", "/logins/default/.claude/.credentials.json"),
+        ("own access token", "state:/state/logins/default/.claude/.credentials.json"),
+        ("own refresh token", "state:/state/logins/default/.claude/.credentials.json"),
         ("own access token", INSIDE),
         ("own refresh token", INSIDE),
-        ("other's access token", "/logins/other-0123abcd/"),
-        ("other's refresh token", "/logins/other-0123abcd/"),
+        ("other's access token", "state:/state/logins/other-0123abcd/.claude/.credentials.json"),
+        ("other's refresh token", "state:/state/logins/other-0123abcd/.claude/.credentials.json"),
     ];
     person.is_hunted("a login, isolated", |realm| realm.choose("isolated", "login-home"), &table, &[]);
 }
@@ -176,8 +182,8 @@ fn a_session_of_aws() {
     let of = |name: &'static str| OF_THE_CLIENT.map(|place| (name, place));
     // Whoever asks has to sign what it asks, so these are inside.
     let table = [
-        ("aws secret", "/home/.claude/.boxwood-aws.json"),
-        ("aws session", "/home/.claude/.boxwood-aws.json"),
+        ("aws secret", "state:/state/sandboxes/ID/home/.claude/.boxwood-aws.json"),
+        ("aws session", "state:/state/sandboxes/ID/home/.claude/.boxwood-aws.json"),
         ("aws secret", "seen inside/home/boxwood/.claude/.boxwood-aws.json"),
         ("aws session", "seen inside/home/boxwood/.claude/.boxwood-aws.json"),
         ("aws secret", "socket:to the daemon"),
@@ -208,6 +214,6 @@ fn a_google_login_for_vertex() {
     });
     person.canaries.extend([Canary::new("google token", token), Canary::new("google key", key)]);
     // What makes tokens and what it made stay where they were; inside there is neither.
-    let table = [("google token", "/home/google/token"), ("google key", "/home/google/account.json")];
+    let table = [("google token", "home:/home/google/token"), ("google key", "home:/home/google/account.json")];
     person.is_hunted("a login of Google's", |_| (), &table, &[]);
 }

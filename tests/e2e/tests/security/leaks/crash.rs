@@ -9,7 +9,7 @@ use boxwood_e2e::docker::{docker, inspect};
 use boxwood_e2e::identity_realm::Realm;
 use boxwood_e2e::internet::gateways_of;
 use boxwood_e2e::leaks::{Canary, Hunt};
-use boxwood_e2e::leaks_places::look_at_directory;
+use boxwood_e2e::leaks_places::look_at_world;
 use boxwood_e2e::until;
 use boxwood_e2e::world::{is_alive, program};
 
@@ -61,8 +61,6 @@ fn a_daemon_and_a_gateway_that_die_badly_leave_nothing_of_what_they_knew() {
     }
     // The engine keeps no log of a gateway.
     hunt.look("log:container", docker(["logs", &sandbox.container]));
-    for path in ["state", "run", "config", "home", "project"] {
-        look_at_directory(&mut hunt, path, &realm.world.root().join(path));
-    }
-    hunt.judge("after a crash", &[("key", "/state/credentials/api-key")]);
+    look_at_world(&mut hunt, &realm.world);
+    hunt.judge("after a crash", &[("key", "state:/state/credentials/api-key")]);
 }

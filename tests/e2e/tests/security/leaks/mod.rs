@@ -3,13 +3,14 @@
 
 mod cases;
 mod crash;
+mod passing;
 mod planted;
 
 use std::fs;
 
 use boxwood_e2e::identity_realm::Realm;
 use boxwood_e2e::leaks::{Canary, Hunt};
-use boxwood_e2e::leaks_places::{Watch, look_everywhere};
+use boxwood_e2e::leaks_places::{Watch, look_at_mounts, look_everywhere};
 use boxwood_e2e::leaks_relay::Relay;
 use boxwood_e2e::terminal::Terminal;
 use boxwood_e2e::{World, until};
@@ -26,21 +27,19 @@ const DOCKERFILE: &str = "FROM debian:bookworm-slim\nRUN cat /proc/self/environ 
 
 /// Where a person's own things are, which no mode moves: every case has these lines.
 const OWN: [(&str, &str); 7] = [
-    ("key", "/state/credentials/api-key"),
+    ("key", "state:/state/credentials/api-key"),
     ("key", "socket:to the daemon"),
-    ("setup token", "/state/credentials/setup-token"),
+    ("setup token", "state:/state/credentials/setup-token"),
     ("setup token", "socket:to the daemon"),
-    ("host access token", "/home/.claude/.credentials.json"),
-    ("host refresh token", "/home/.claude/.credentials.json"),
-    ("git password", "/home/answer"),
+    ("host access token", "home:/home/.claude/.credentials.json"),
+    ("host refresh token", "home:/home/.claude/.credentials.json"),
+    ("git password", "home:/home/answer"),
 ];
 
 /// What claude is asked on the terminal. What it answers is searched for too, so that it is known to have been answered there.
 const QUESTION: &str = "say asked-and-answered-on-the-terminal";
 /// All that the terminal inside has shown, also what has scrolled away.
 const SCROLLBACK: &str = "/opt/boxwood/bin/tmux -S /tmp/boxwood-$(id -u)/tmux.sock capture-pane -p -S -";
-/// What an agent sees of files that the engine's own copy of a container lacks: what is mounted, and what is in memory only.
-const MOUNTED: &str = "tar c --ignore-failed-read /home/boxwood /var/lib/boxwood /tmp /run /dev/shm 2>/dev/null; true";
 
 /// A person with everything: a key and a token that Boxwood keeps, a login of Claude Code, a helper of git's.
 struct Person {
@@ -90,7 +89,7 @@ impl Person {
         hunt.look("log:events", events);
         self.fail(&mut hunt);
         look_everywhere(&mut hunt, world, &[&sandbox]);
-        hunt.look_archive("seen inside", &world.sh(MOUNTED).ok().stdout);
+        look_at_mounts(&mut hunt, &sandbox.container);
         let said = relay.traffic();
         hunt.look("socket:to the daemon", said.to_daemon);
         hunt.look("socket:from the daemon", said.from_daemon);

@@ -3,9 +3,9 @@
 use std::fs;
 use std::process::{Command, Stdio};
 
-use boxwood_e2e::docker::docker;
+use boxwood_e2e::docker::{docker, try_docker};
 use boxwood_e2e::leaks::{Canary, Hunt, forms};
-use boxwood_e2e::leaks_places::{Watch, look_everywhere};
+use boxwood_e2e::leaks_places::{Watch, engine_log, look_everywhere};
 use boxwood_e2e::leaks_relay::Relay;
 use boxwood_e2e::rpc::Rpc;
 use boxwood_e2e::{World, until};
@@ -58,7 +58,7 @@ fn a_secret_in_an_archive_of_archives_is_found() {
 }
 
 /// Name of a canary, and where it has to be found.
-const PLACES: [(&str, &str); 22] = [
+const PLACES: [(&str, &str); 23] = [
     ("arguments", "arguments:cat"),
     ("environment", "environment:cat"),
     ("short arguments", "arguments:"),
@@ -73,6 +73,7 @@ const PLACES: [(&str, &str); 22] = [
     ("file", "files"),
     ("volume", "contents"),
     ("container log", "log:container"),
+    ("engine log", "log:engine"),
     ("exec", "log:events"),
     ("home", "state:"),
     ("product log", "/logs/"),
@@ -142,7 +143,7 @@ fn a_secret_in_any_kind_of_place_is_found() {
         &format!("{write}; exec sleep 600"),
     ]);
     let removed = volume.clone();
-    world.at_end(move || drop(boxwood_e2e::docker::try_docker(&["volume", "rm", "--force", &removed])));
+    world.at_end(move || drop(try_docker(&["volume", "rm", "--force", &removed])));
     until("the planted log", || docker(["logs", &keeper]).contains("planted").then_some(()));
     let _ = docker(["exec", "--user", "0", &sandbox.container, "sh", "-c", &format!(": '{}'", plain("exec"))]);
     let _ = docker([
@@ -154,6 +155,10 @@ fn a_secret_in_any_kind_of_place_is_found() {
         "-c",
         &format!("echo '{}' >/etc/planted", plain("file")),
     ]);
+
+    // What cannot be run is told in the engine's log.
+    let none = format!("/{}", written(of("engine log"), "in hexadecimal digits"));
+    let _ = try_docker(&["exec", &sandbox.container, &none]).expect_err("there is no such program");
 
     // Processes that go on, on the host and inside, and one that does not.
     let mut going = Command::new("cat")
@@ -190,8 +195,11 @@ fn a_secret_in_any_kind_of_place_is_found() {
     hunt.look("log:events", events);
     drop(going.stdin.take());
     drop(going.wait());
+    // Who may not read that log finds nothing in it.
+    let is_readable = |name: &str| name != "engine log" || engine_log().is_some();
     let missed: Vec<_> = PLACES
         .iter()
+        .filter(|(name, _)| is_readable(name))
         .filter(|(name, place)| !hunt.hits().iter().any(|hit| hit.canary == *name && hit.place.contains(place)))
         .collect();
     assert!(missed.is_empty(), "these were not found: {missed:?}");
