@@ -116,6 +116,16 @@ pub(crate) async fn of_project(
     }
 }
 
+/// The text of a project's Dockerfile.
+pub(crate) fn dockerfile(project: &str, path: &str) -> Result<String> {
+    let path = Path::new(project).join(path);
+    let text = files::read_project_file(&path, LARGEST_DOCKERFILE).map_err(|cause| {
+        RpcError::new(ErrorCode::ConfigInvalid, format!("the Dockerfile {} cannot be read", path.display()))
+            .caused_by(cause)
+    })?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// A project's Dockerfile, built with its own directory as the context.
 async fn own(
     daemon: &Arc<Daemon>,
@@ -124,12 +134,8 @@ async fn own(
     project: &str,
     path: &str,
 ) -> Result<Image> {
+    let text = dockerfile(project, path)?;
     let dockerfile = Path::new(project).join(path);
-    let text = files::read_project_file(&dockerfile, LARGEST_DOCKERFILE).map_err(|cause| {
-        RpcError::new(ErrorCode::ConfigInvalid, format!("the Dockerfile {} cannot be read", dockerfile.display()))
-            .caused_by(cause)
-    })?;
-    let text = String::from_utf8_lossy(&text).into_owned();
     let directory = dockerfile.parent().unwrap_or_else(|| Path::new(project)).to_path_buf();
     let bundle = daemon.certificates.bundle_contents();
     let text = build::prepared(&text, daemon.user, bundle.as_ref().map(|_| build::CERTIFICATES));
