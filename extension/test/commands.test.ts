@@ -152,6 +152,16 @@ describe("Clean Up", () => {
     expect(dryRuns).toEqual([true, false]);
   });
 
+  it("lists networks, of which there is often none", async () => {
+    const networks = ["boxwood-egress-a"];
+    const opened = await inFolder({ [methods.prune]: { ends: { ...report, networks, images: [] } } });
+    fake.choose.push("unused");
+    await run(opened, "boxwood.cleanUp");
+    expect(fake.messages).toMatchObject([
+      { message: "Remove 1 sandbox, 1 network?", detail: "Sandbox boxwood-a\nNetwork boxwood-egress-a" },
+    ]);
+  });
+
   it("removes nothing when dismissed, and says when there is nothing", async () => {
     const empty = { ...report, containers: [], images: [] };
     const answers = [{ ends: report }, { ends: empty }];

@@ -22,7 +22,7 @@ import { Egress } from "../src/egress";
 import { LoginTerminal } from "../src/login";
 import { Operations } from "../src/operations";
 import { Projects } from "../src/projects";
-import { ok } from "../src/result";
+import { failed, ok, type Result } from "../src/result";
 import { SignIn } from "../src/signIn";
 import { Server, type Connection, type ConnectOptions } from "../src/server";
 import { Store } from "../src/store";
@@ -252,7 +252,16 @@ export interface Window {
 }
 
 /** A window on the given answers; the first snapshot has been received. */
-export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInfo[]): Promise<Window> {
+export function openWindow(answers: Answers = {}, ...sandboxes: SandboxInfo[]): Promise<Window> {
+  return openOn(ok("/opt/boxwood/bin/boxwood"), answers, sandboxes);
+}
+
+/** A window whose server's program cannot be had. */
+export function openWithoutServer(error: RpcError): Promise<Window> {
+  return openOn(failed(error), {}, []);
+}
+
+async function openOn(program: Result<string>, answers: Answers, sandboxes: SandboxInfo[]): Promise<Window> {
   const egress: Answers = { [methods.egressPolicyOf]: report(), [methods.egressLog]: [] };
   const credentials: Answers = { [methods.credentialsStatusOf]: login() };
   const server = new FakeServer({ [methods.list]: sandboxes, ...egress, ...credentials, ...answers });
@@ -261,7 +270,7 @@ export async function openWindow(answers: Answers = {}, ...sandboxes: SandboxInf
   const real = new Server({
     store,
     log,
-    find: () => Promise.resolve(ok("/opt/boxwood/bin/boxwood")),
+    find: () => Promise.resolve(program),
     connect: server.connect,
   });
   const projects = new Projects();

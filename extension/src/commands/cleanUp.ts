@@ -56,18 +56,20 @@ export async function cleanUp(app: App): Promise<Result<unknown>> {
   return done;
 }
 
-function listed({ containers, volumes, images }: PruneReport): string[] {
+function listed({ containers, volumes, images, networks }: PruneReport): string[] {
   return [
     ...containers.map((name) => `Sandbox ${name}`),
     ...volumes.map((name) => `Volume ${name}`),
     ...images.map((name) => `Image ${name}`),
+    ...(networks ?? []).map((name) => `Network ${name}`),
   ];
 }
 
-export function amount({ containers, volumes, images, reclaimedBytes }: PruneReport): string {
+export function amount({ containers, volumes, images, networks, reclaimedBytes }: PruneReport): string {
   const parts = [
     [containers.length, "sandbox"],
     [volumes.length, "volume"],
+    [networks?.length ?? 0, "network"],
     [images.length, "image"],
   ] as const;
   const words = parts.filter(([count]) => count > 0).map(([count, noun]) => plural(count, noun));

@@ -413,7 +413,7 @@ export type PruneReport = {
  */
 isDryRun: boolean, 
 /**
- * Containers, by name.
+ * Containers, by name: sandboxes, each with its gateway and its network, and leftovers.
  */
 containers: Array<string>, 
 /**
@@ -424,6 +424,10 @@ volumes: Array<string>,
  * Images, by reference.
  */
 images: Array<string>, 
+/**
+ * Networks of sandboxes that were gone before, and the one that gateways have in common when there is none left, by name.
+ */
+networks?: Array<string>, 
 /**
  * Bytes of the images that were, or would be, freed.
  */

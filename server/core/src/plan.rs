@@ -35,9 +35,9 @@ pub enum Step {
     DropOld,
     /// Remove the container. Undo: nothing; this is the point of no return.
     Remove,
-    /// Remove the gateway and the network. Undo: nothing; what cannot be removed is left to the next tidying.
+    /// Remove the gateway and the network. Undo: nothing; it comes only past the point of no return.
     RemoveNetwork,
-    /// Remove mount points that were made in the project. It comes last in its list. Undo: nothing.
+    /// Remove mount points that were made in the project. Undo: make those again that a container which ran needs.
     ClearPlaceholders,
     /// Remove the sandbox's directories, by the person's explicit wish. Undo: nothing.
     Purge,
@@ -115,6 +115,12 @@ impl Step {
     pub const fn is_point_of_no_return(self) -> bool {
         matches!(self, Self::DropOld | Self::Remove | Self::Purge)
     }
+}
+
+/// How many of `steps` can be undone: those before the first point of no return.
+#[must_use]
+pub fn undoable(steps: &[Step]) -> usize {
+    steps.iter().position(|step| step.is_point_of_no_return()).unwrap_or(steps.len())
 }
 
 /// Steps that make and start a sandbox, whose network has a gateway when `gateway`.
@@ -260,8 +266,7 @@ impl Run {
                 Report::Failed => self.undoing = Some(Outcome::Failed),
                 Report::Cancelled => self.undoing = Some(Outcome::Cancelled),
             }
-            let passed = self.steps[..self.at - 1].iter().any(|step| step.is_point_of_no_return());
-            if self.undoing.is_some() && passed {
+            if self.undoing.is_some() && self.at - 1 > undoable(&self.steps) {
                 self.at = 0;
             }
         }

@@ -2,17 +2,20 @@
 
 mod credentials;
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::sync::Arc;
 
+use boxwood_core::config::ImageSource;
 use boxwood_core::quantity::format_bytes;
+use boxwood_engine::Engine;
 use boxwood_protocol::credentials::ClientEnvironment;
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{CheckStatus, DoctorCheck, DoctorParams, DoctorReport};
 use boxwood_protocol::{ErrorCode, RpcError};
 
 use crate::daemon::Daemon;
-use crate::materials::{base, package};
+use crate::materials::{self, base, package};
 use crate::operations::Subject;
 use crate::{project, settings, sys};
 
@@ -62,10 +65,10 @@ async fn examine(daemon: &Arc<Daemon>, project: Option<&str>, environment: Optio
     checks.push(user(daemon));
     checks.push(disk("state-disk", "Space for state", &daemon.paths.state));
     checks.push(helper(daemon).await);
-    checks.push(claude(daemon));
+    checks.push(claude(daemon, &std::env::var_os("PATH").unwrap_or_default()));
     checks.extend(credentials::examine(daemon, project, environment).await);
     if let Some(path) = project {
-        checks.extend(of_project(daemon, path));
+        checks.extend(of_project(daemon, path).await);
     }
     DoctorReport { status: checks.iter().map(|check| check.status).max().unwrap_or(CheckStatus::Ok), checks }
 }
@@ -110,18 +113,22 @@ async fn engine(daemon: &Arc<Daemon>) -> Vec<DoctorCheck> {
     if Path::new(&info.root_directory).is_dir() {
         checks.push(disk("engine-disk", "Space for images", Path::new(&info.root_directory)));
     }
-    checks.push(match base::is_there(&engine, base::BASE).await {
-        Ok(true) => check("image", "Base image", CheckStatus::Ok, format!("{} is there", base::BASE), None),
-        Ok(false) => check(
-            "image",
-            "Base image",
-            CheckStatus::Warning,
-            format!("{} is not there yet", base::BASE),
-            Some("nothing to do: the first start pulls it, or makes it from Debian's packages"),
-        ),
-        Err(problem) => from_error("image", "Base image", &problem),
-    });
+    let hint = if base::can_be_made(daemon.user, &std::env::var_os("PATH").unwrap_or_default()) {
+        "nothing to do: the first start pulls it, or makes it from Debian's packages"
+    } else {
+        "make sure that a registry answers, so that the first start can pull it; here it cannot be made without one"
+    };
+    checks.push(image(&engine, "image", "Base image", base::BASE, hint).await);
     checks
+}
+
+/// Whether an image is there, or what to do until it is.
+async fn image(engine: &Arc<dyn Engine>, id: &str, title: &str, reference: &str, hint: &str) -> DoctorCheck {
+    match base::is_there(engine, reference).await {
+        Ok(true) => check(id, title, CheckStatus::Ok, format!("{reference} is there"), None),
+        Ok(false) => check(id, title, CheckStatus::Warning, format!("{reference} is not there yet"), Some(hint)),
+        Err(problem) => from_error(id, title, &problem),
+    }
 }
 
 fn user(daemon: &Daemon) -> DoctorCheck {
@@ -144,6 +151,10 @@ fn disk(id: &str, title: &str, path: &Path) -> DoctorCheck {
     let Some(free) = sys::free_bytes(path) else {
         return check(id, title, CheckStatus::Ok, format!("{} exists", path.display()), None);
     };
+    room(id, title, path, free)
+}
+
+fn room(id: &str, title: &str, path: &Path, free: u64) -> DoctorCheck {
     let status = match free {
         free if free < NO_SPACE => CheckStatus::Failed,
         free if free < LITTLE_SPACE => CheckStatus::Warning,
@@ -166,7 +177,7 @@ async fn helper(daemon: &Arc<Daemon>) -> DoctorCheck {
 }
 
 /// Whether Claude Code is at hand or can be had.
-fn claude(daemon: &Daemon) -> DoctorCheck {
+fn claude(daemon: &Daemon, path: &OsStr) -> DoctorCheck {
     let title = "Claude Code";
     let is_cached = daemon.paths.cache.join("claude").read_dir().is_ok_and(|mut entries| entries.next().is_some());
     let is_filled = daemon.paths.state.join("runtime").exists();
@@ -174,9 +185,8 @@ fn claude(daemon: &Daemon) -> DoctorCheck {
     if is_cached || is_filled {
         return check("claude", title, CheckStatus::Ok, format!("{version} is at hand"), None);
     }
-    let path = std::env::var_os("PATH").unwrap_or_default();
     let name = if cfg!(windows) { "npm.cmd" } else { "npm" };
-    if std::env::split_paths(&path).any(|directory| directory.join(name).is_file()) {
+    if std::env::split_paths(path).any(|directory| directory.join(name).is_file()) {
         return check(
             "claude",
             title,
@@ -194,20 +204,45 @@ fn claude(daemon: &Daemon) -> DoctorCheck {
     )
 }
 
-fn of_project(daemon: &Daemon, path: &str) -> Vec<DoctorCheck> {
+async fn of_project(daemon: &Daemon, path: &str) -> Vec<DoctorCheck> {
     let canonical = match project::canonical(&daemon.paths, path) {
         Ok(canonical) => canonical,
         Err(problem) => return vec![from_error("project", "Project", &problem)],
     };
     let mut checks = vec![disk("project-disk", "Space for the project", Path::new(&canonical))];
-    checks.push(
-        match settings::load(&daemon.paths, &canonical, &Default::default()).and_then(settings::Settings::approved) {
-            Ok(_) => check("config", "Configuration", CheckStatus::Ok, "valid", None),
-            Err(problem) if problem.code == ErrorCode::ConfigApproval => {
-                check("config", "Configuration", CheckStatus::Warning, problem.to_string(), problem.hint.as_deref())
-            }
-            Err(problem) => from_error("config", "Configuration", &problem),
-        },
-    );
+    let settings = settings::load(&daemon.paths, &canonical, &Default::default());
+    checks.push(match settings.clone().and_then(settings::Settings::approved) {
+        Ok(_) => check("config", "Configuration", CheckStatus::Ok, "valid", None),
+        Err(problem) if problem.code == ErrorCode::ConfigApproval => {
+            check("config", "Configuration", CheckStatus::Warning, problem.to_string(), problem.hint.as_deref())
+        }
+        Err(problem) => from_error("config", "Configuration", &problem),
+    });
+    if let Ok(settings) = settings {
+        checks.extend(own_image(daemon, &settings).await);
+    }
     checks
 }
+
+/// The image that a project names or builds.
+async fn own_image(daemon: &Daemon, settings: &settings::Settings) -> Option<DoctorCheck> {
+    let (id, title) = ("project-image", "Image of the project");
+    match &settings.resolved.image {
+        ImageSource::Variant(_) => None,
+        ImageSource::Dockerfile(path) => Some(match materials::image::dockerfile(&settings.report.project, path) {
+            Ok(_) => check(id, title, CheckStatus::Ok, format!("{path} is built when it has changed"), None),
+            Err(problem) => from_error(id, title, &problem),
+        }),
+        ImageSource::Reference(reference) => {
+            // Without an engine that is the finding.
+            let (engine, _) = daemon.link.engine().await.ok()?;
+            let hint =
+                "nothing to do where its registry answers: the first start pulls it; else build it under that name";
+            Some(image(&engine, id, title, reference, hint).await)
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "doctor_tests.rs"]
+mod tests;

@@ -1,9 +1,10 @@
-//! Removes what is no longer used. Only objects with the product's labels are ever looked at.
+//! Removes what is no longer used. Only objects with the product's labels are ever looked at; of who else uses one of them
+//! only the name is asked.
 
 use std::sync::Arc;
 
 use boxwood_core::labels;
-use boxwood_engine::{ContainerDetail, Engine, EngineError, EngineInfo, Mount};
+use boxwood_engine::{ContainerDetail, ContainerSummary, Engine, EngineError, EngineInfo, Mount};
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::{PruneParams, PruneReport};
 use boxwood_protocol::sandbox::SandboxState;
@@ -93,6 +94,15 @@ async fn leftovers(daemon: &Arc<Daemon>, engine: &Arc<dyn Engine>, report: &mut 
     Ok(())
 }
 
+/// Whether a container is among those that go, or the gateway of one.
+fn goes(report: &PruneReport, name: &str) -> bool {
+    let sandbox = name.strip_prefix("boxwood-gateway-").unwrap_or_default();
+    report.containers.iter().any(|gone| gone == name || gone.strip_prefix("boxwood-") == Some(sandbox))
+}
+
+/// What the engine says to a question.
+type Asked<T> = std::result::Result<T, EngineError>;
+
 /// Everything that what is tidied has in common.
 struct Tidying<'a> {
     daemon: &'a Daemon,
@@ -126,11 +136,8 @@ impl<'a> Tidying<'a> {
         }
         let filter = [labels::equals(labels::ROLE, gateway::ROLE)];
         let found = engine.list_containers(&filter).await.map_err(|cause| error::engine("list containers", &cause))?;
-        let goes = |name: &str| {
-            let sandbox = name.strip_prefix("boxwood-gateway-").unwrap_or_default();
-            report.containers.iter().any(|gone| gone == name || gone.strip_prefix("boxwood-") == Some(sandbox))
-        };
-        let gateways = found.into_iter().filter(|gateway| !goes(&gateway.name)).map(|gateway| gateway.image).collect();
+        let stays = |gateway: &ContainerSummary| !goes(&report, &gateway.name);
+        let gateways = found.into_iter().filter(stays).map(|gateway| gateway.image).collect();
         Ok(Self { daemon, engine, handle, extent, sandboxes, gateways, report })
     }
 
@@ -140,14 +147,16 @@ impl<'a> Tidying<'a> {
     }
 
     /// Does what `removal` is about, unless nothing is to be touched. The engine refuses to remove what is in use,
-    /// whoever uses it; that stays and is not reported.
+    /// whoever uses it; that stays and is not reported, so a dry run asks for the `users`.
     async fn is_gone(
         &self,
         name: &str,
-        removal: impl Future<Output = std::result::Result<(), EngineError>>,
+        users: impl Future<Output = Asked<Vec<String>>>,
+        removal: impl Future<Output = Asked<()>>,
     ) -> Result<bool> {
         if self.report.is_dry_run {
-            return Ok(true);
+            let users = users.await.map_err(|cause| error::engine(&format!("look for who uses {name}"), &cause))?;
+            return Ok(users.iter().all(|user| goes(&self.report, user)));
         }
         self.handle.log(format!("removing {name}"));
         match removal.await {
@@ -169,7 +178,8 @@ impl<'a> Tidying<'a> {
             |volume: &str| mounts.iter().any(|mount| matches!(mount, Mount::Volume { name, .. } if name == volume));
         let old = found.into_iter().filter(|volume| !current.contains(&volume.name) && !is_used(&volume.name));
         for volume in old.collect::<Vec<_>>() {
-            if self.is_gone(&volume.name, self.engine.remove_volume(&volume.name)).await? {
+            let (users, removal) = (self.engine.users_of_volume(&volume.name), self.engine.remove_volume(&volume.name));
+            if self.is_gone(&volume.name, users, removal).await? {
                 self.report.volumes.push(volume.name);
             }
         }
@@ -194,7 +204,11 @@ impl<'a> Tidying<'a> {
                 if is_used || (self.extent == Extent::Unused && is_current) {
                     continue;
                 }
-                if self.is_gone(&name, self.engine.remove_image(&name)).await? {
+                // Where it has another name it only loses this one.
+                let users = async {
+                    if detail.tags.len() > 1 { Ok(Vec::new()) } else { self.engine.users_of_image(&detail.id).await }
+                };
+                if self.is_gone(&name, users, self.engine.remove_image(&name)).await? {
                     self.report.reclaimed_bytes += image::describe(&detail, &[]).size_bytes;
                     self.report.images.push(name);
                 }
@@ -204,7 +218,7 @@ impl<'a> Tidying<'a> {
     }
 
     /// Networks of sandboxes that are gone, and the one that all gateways have in common when there are none.
-    async fn networks(&self) -> Result<()> {
+    async fn networks(&mut self) -> Result<()> {
         if self.daemon.operations.running() > 1 {
             return Ok(());
         }
@@ -212,16 +226,29 @@ impl<'a> Tidying<'a> {
         let found = self.engine.list_networks(&filter).await.map_err(|cause| error::engine("list networks", &cause))?;
         for network in found {
             let is_used = match network.labels.get(labels::SANDBOX) {
+                // One that goes now takes its network with it.
                 Some(sandbox) => self.daemon.registry.get(sandbox).is_some(),
                 None => self.daemon.registry.list().iter().any(|info| {
-                    self.daemon.registry.get(&info.id).is_some_and(|known| gateway::is_used(&known.detail.labels))
+                    let known = self.daemon.registry.get(&info.id);
+                    !goes(&self.report, &info.container)
+                        && known.is_some_and(|known| gateway::is_used(&known.detail.labels))
                 }),
             };
-            if !is_used {
-                self.is_gone(&network.name, self.engine.remove_network(&network.id)).await?;
+            let (users, removal) = (self.members(&network.id), self.engine.remove_network(&network.id));
+            if !is_used && self.is_gone(&network.name, users, removal).await? {
+                self.report.networks.push(network.name);
             }
         }
         Ok(())
+    }
+
+    /// Containers that run on a network: the names of ours, and the ids of others.
+    async fn members(&self, network: &str) -> Asked<Vec<String>> {
+        let filter = [labels::equals(labels::INSTALLATION, &self.daemon.installation)];
+        let own = self.engine.list_containers(&filter).await?;
+        let members = self.engine.inspect_network(network).await?.members.into_keys();
+        let name = |id: String| own.iter().find(|one| one.id == id).map_or_else(|| id.clone(), |one| one.name.clone());
+        Ok(members.map(name).collect())
     }
 
     /// What builds left of their steps. It counts as no room of its own: most of its size is its base's, which stays.
@@ -233,10 +260,15 @@ impl<'a> Tidying<'a> {
         let found = self.engine.list_images(&self.filter(build::LAYER)).await;
         let found = found.map_err(|cause| error::engine("list images", &cause))?;
         for layer in found.into_iter().filter(|layer| layer.tags.is_empty()) {
-            if self.is_gone(&layer.id, self.engine.remove_image(&layer.id)).await? {
+            let (users, removal) = (self.engine.users_of_image(&layer.id), self.engine.remove_image(&layer.id));
+            if self.is_gone(&layer.id, users, removal).await? {
                 self.report.images.push(layer.id);
             }
         }
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "prune_tests.rs"]
+mod tests;

@@ -40,17 +40,15 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
     let there =
         [(&own, &file), (&plain, &plain_file)].into_iter().find_map(|(layer, path)| layer.as_ref().map(|_| path));
     let there = there.cloned();
-    let own = plain::beneath(plain.unwrap_or_default(), own.unwrap_or_default());
+    let mut own = plain::beneath(plain.unwrap_or_default(), own.unwrap_or_default());
+    // Of the project's own wish it must be seen which file that is: an approval is bound to its text.
+    own.dockerfile = own.dockerfile.map(|path| found_dockerfile(project, &path).unwrap_or(path));
     let layers =
         [(ConfigSource::User, user), (ConfigSource::Project, own.clone()), (ConfigSource::Request, request.clone())];
     let (mut effective, sources) = config::merge(&layers);
-    if effective.dockerfile.as_deref() == Some("auto") {
-        let found = config::DOCKERFILES.iter().find(|path| Path::new(project).join(path).is_file());
-        effective.dockerfile = Some(
-            (*found
-                .ok_or_else(|| invalid(&file, &format!("there is no {} to build", config::DOCKERFILES.join(", "))))?)
-            .to_owned(),
-        );
+    if let Some(path) = &effective.dockerfile {
+        let missing = || invalid(&file, &format!("there is no {} to build", config::DOCKERFILES.join(", ")));
+        effective.dockerfile = Some(found_dockerfile(project, path).ok_or_else(missing)?);
     }
     let resolved = config::resolve(&effective).map_err(|cause| blame(paths, &file, &sources, &cause))?;
     let mut widens = config::widens(&own);
@@ -75,6 +73,15 @@ pub(crate) fn load(paths: &Paths, project: &str, request: &SandboxConfig) -> Res
         },
         layers: layers.into(),
     })
+}
+
+/// The Dockerfile that a path means; `None` for `auto` when there is none.
+fn found_dockerfile(project: &str, path: &str) -> Option<String> {
+    if path != "auto" {
+        return Some(path.to_owned());
+    }
+    let found = config::DOCKERFILES.into_iter().find(|path| Path::new(project).join(path).is_file());
+    found.map(str::to_owned)
 }
 
 impl Settings {
@@ -218,6 +225,32 @@ mod tests {
         std::fs::write(directory.path().join("p/.boxwood/sandbox.jsonc"), r#"{"memory": "128g"}"#).expect("written");
         assert!(load().approved().is_err(), "another content needs another approval");
         assert!(approve(&paths, &path, &hash).is_err(), "what was seen is not what is there");
+    }
+
+    #[test]
+    fn the_first_dockerfile_that_is_there_is_taken_and_an_approval_is_bound_to_its_text() {
+        let (directory, paths) = project(r#"{"dockerfile": "auto"}"#);
+        let root = directory.path().join("p");
+        let path = root.to_string_lossy().into_owned();
+        let load = || load(&paths, &path, &SandboxConfig::default());
+        let problem = load().expect_err("there is none");
+        assert_eq!(problem.code, ErrorCode::ConfigInvalid);
+        assert!(config::DOCKERFILES.iter().all(|name| problem.to_string().contains(name)), "{problem}");
+        std::fs::create_dir(root.join(".devcontainer")).expect("made");
+        for name in ["Dockerfile", ".devcontainer/Dockerfile", ".boxwood/Dockerfile"] {
+            std::fs::write(root.join(name), format!("FROM {name}\n")).expect("written");
+            let report = load().expect("valid").report;
+            assert_eq!(report.effective.dockerfile.as_deref(), Some(name));
+            assert!(!report.is_approved, "another one is taken, which nobody has seen");
+            assert_eq!(report.widens, [format!("builds and runs {name}")]);
+            approve(&paths, &path, &report.content_hash.expect("a hash")).expect("approved");
+            assert!(load().expect("valid").approved().is_ok());
+        }
+        std::fs::write(root.join(".devcontainer/Dockerfile"), "FROM another\n").expect("written");
+        assert!(load().expect("valid").approved().is_ok(), "it is not built");
+        std::fs::write(root.join(".boxwood/Dockerfile"), "FROM another\n").expect("written");
+        let refused = load().expect("valid").approved().map(|_| ()).map_err(|problem| problem.code);
+        assert_eq!(refused, Err(ErrorCode::ConfigApproval));
     }
 
     #[test]

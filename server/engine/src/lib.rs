@@ -111,6 +111,8 @@ pub trait Engine: Send + Sync + 'static {
         labels: &[(String, String)],
         tar: ByteStream,
     ) -> Result<(), EngineError>;
+    /// Names of the containers, whoever made them, that were made from the image of this id.
+    async fn users_of_image(&self, id: &str) -> Result<Vec<String>, EngineError>;
     /// Removes an image; one that is gone already is fine, one in use is [`EngineError::Conflict`].
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError>;
 
@@ -118,6 +120,8 @@ pub trait Engine: Send + Sync + 'static {
     async fn create_volume(&self, name: &str, labels: &[(String, String)]) -> Result<(), EngineError>;
     /// Volumes that carry all of `labels`.
     async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeDetail>, EngineError>;
+    /// Names of the containers, whoever made them, that mount a volume.
+    async fn users_of_volume(&self, name: &str) -> Result<Vec<String>, EngineError>;
     /// Removes a volume; one that is gone already is fine, one in use is [`EngineError::Conflict`].
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError>;
 

@@ -368,12 +368,16 @@ pub struct PruneParams {
 pub struct PruneReport {
     /// True when nothing was touched.
     pub is_dry_run: bool,
-    /// Containers, by name.
+    /// Containers, by name: sandboxes, each with its gateway and its network, and leftovers.
     pub containers: Vec<String>,
     /// Volumes, by name.
     pub volumes: Vec<String>,
     /// Images, by reference.
     pub images: Vec<String>,
+    /// Networks of sandboxes that were gone before, and the one that gateways have in common when there is none left, by name.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[ts(as = "Option<Vec<String>>", optional)]
+    pub networks: Vec<String>,
     /// Bytes of the images that were, or would be, freed.
     #[ts(type = "number")]
     pub reclaimed_bytes: u64,

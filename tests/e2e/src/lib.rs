@@ -16,6 +16,7 @@ pub mod leaks;
 pub mod leaks_places;
 pub mod leaks_relay;
 pub mod lsp;
+pub mod registry;
 pub mod rpc;
 pub mod terminal;
 pub mod wait;

@@ -38,7 +38,7 @@ pub(super) async fn cleanup_all(arguments: &CleanupArguments, context: &Context)
 }
 
 fn is_empty(report: &PruneReport) -> bool {
-    report.containers.is_empty() && report.volumes.is_empty() && report.images.is_empty()
+    [&report.containers, &report.volumes, &report.images, &report.networks].into_iter().all(Vec::is_empty)
 }
 
 fn words(report: &PruneReport, paint: Paint) -> String {
@@ -47,7 +47,13 @@ fn words(report: &PruneReport, paint: Paint) -> String {
     }
     let verb = if report.is_dry_run { "would remove" } else { "removed" };
     let mut lines = Vec::new();
-    for (kind, names) in [("container", &report.containers), ("volume", &report.volumes), ("image", &report.images)] {
+    let kinds = [
+        ("container", &report.containers),
+        ("volume", &report.volumes),
+        ("image", &report.images),
+        ("network", &report.networks),
+    ];
+    for (kind, names) in kinds {
         lines.extend(names.iter().map(|name| format!("{verb} {} {}", paint.paint(Style::Dim, kind), one_line(name))));
     }
     lines.push(format!(
@@ -71,12 +77,14 @@ mod tests {
             containers: vec!["boxwood-a-00000000".to_owned()],
             volumes: Vec::new(),
             images: vec!["boxwood/slim:1".to_owned(), "boxwood/full:1".to_owned()],
+            networks: vec!["boxwood-egress-a".to_owned()],
             reclaimed_bytes: 300 << 20,
         };
         insta::assert_snapshot!(words(&report, Paint::new(false)), @r"
         would remove container boxwood-a-00000000
         would remove image boxwood/slim:1
         would remove image boxwood/full:1
+        would remove network boxwood-egress-a
         1 container, 0 volumes, 2 images; 300 MiB of images
         ");
         assert_eq!(words(&PruneReport::default(), Paint::new(false)), "There is nothing to remove.");

@@ -57,7 +57,7 @@ fn of_status(status: &CredentialsStatus, findings: &[Finding]) -> Vec<DoctorChec
     let warnings = status.warnings.iter().enumerate();
     checks.extend(warnings.map(|(number, warning)| {
         let id = format!("credentials-note-{}", number + 1);
-        check(&id, TITLE, CheckStatus::Warning, warning, None)
+        check(&id, TITLE, CheckStatus::Warning, warning, Some("'boxwood credentials status' says more"))
     }));
     checks
 }

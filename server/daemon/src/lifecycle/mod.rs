@@ -18,6 +18,7 @@ mod network;
 mod outside_tests;
 pub(crate) mod overlay;
 pub(crate) mod place;
+mod placeholders;
 mod points;
 pub(crate) mod reconcile;
 mod running;
@@ -27,18 +28,21 @@ pub(crate) mod steps;
 pub(crate) mod tests;
 pub(crate) mod verify;
 
-use boxwood_core::plan::{Next, Outcome, Report, Run, Step};
+use std::cmp::Ordering;
+
+use boxwood_core::plan::{Next, Outcome, Report, Run, Step, undoable};
 
 use crate::error::Result;
 use crate::operations::cancelled;
 use steps::Work;
 
 /// Goes through `steps`. What fails or is cancelled is undone; what cannot be undone is told and stays in the journal for
-/// the next start.
+/// the next start. Past the point of no return nothing is cancelled, and what fails keeps nothing else from being done.
 pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
     work.journal.steps.clone_from(&steps);
     let journals = work.daemon.journals();
     work.journal.open(&journals)?;
+    let undoable = undoable(&steps);
     let mut run = Run::new(steps);
     let mut problem = None;
     let mut is_all_undone = true;
@@ -48,11 +52,26 @@ pub(crate) async fn carry_out(work: &mut Work, steps: Vec<Step>) -> Result<()> {
                 let (done, total) = run.position();
                 work.handle.progress(step.name(), step.message(), done, total, None);
                 let handle = work.handle.clone();
-                let result = handle.or_cancelled(perform(work, step)).await;
+                let result = match done.cmp(&undoable) {
+                    Ordering::Less => handle.or_cancelled(perform(work, step)).await,
+                    // Half of it could not be undone: it is done, or not begun.
+                    Ordering::Equal if handle.cancel.is_cancelled() => Err(cancelled()),
+                    Ordering::Equal | Ordering::Greater => perform(work, step).await,
+                };
                 tracing::debug!(step = step.name(), is_ok = result.is_ok(), "step");
+                if result.is_err() && done >= undoable {
+                    if let Some(rest) = past_return(work).await {
+                        if go_on(work, rest).await {
+                            work.journal.close(&journals)?;
+                        }
+                        return result;
+                    }
+                    // Whether there is something to go back to cannot be told past the step itself.
+                    is_all_undone = done == undoable;
+                }
                 run.report(match result {
                     Ok(()) => Report::Ok,
-                    Err(_) if handle.cancel.is_cancelled() => {
+                    Err(_) if done <= undoable && handle.cancel.is_cancelled() => {
                         problem = Some(cancelled());
                         Report::Cancelled
                     }
@@ -107,16 +126,25 @@ async fn past_return(work: &Work) -> Option<Vec<Step>> {
     is_gone.then(|| steps[at..].to_vec())
 }
 
-/// There is nothing to go back to, so the rest is done. True when it was.
+/// There is nothing to go back to, so the rest is done. True when it was; what was not is told.
 async fn go_on(work: &mut Work, steps: Vec<Step>) -> bool {
     let mut is_all_done = true;
     for step in steps {
-        if let Err(cause) = work.perform(step).await {
+        if let Err(cause) = perform_rest(work, step).await {
             is_all_done = false;
-            tracing::warn!(step = step.name(), %cause, "could not be done after an interruption");
+            tracing::warn!(step = step.name(), %cause, "could not be done, and there is nothing to go back to");
+            work.handle.left_over(cause.to_string());
         }
     }
     is_all_done
+}
+
+async fn perform_rest(work: &mut Work, step: Step) -> Result<()> {
+    #[cfg(test)]
+    if let Some(saboteur) = work.saboteur.clone() {
+        saboteur.rest(step)?;
+    }
+    work.perform(step).await
 }
 
 async fn perform(work: &mut Work, step: Step) -> Result<()> {
@@ -124,7 +152,7 @@ async fn perform(work: &mut Work, step: Step) -> Result<()> {
     let saboteur = work.saboteur.clone();
     #[cfg(test)]
     if let Some(saboteur) = &saboteur {
-        saboteur.before(&work.handle, step).await?;
+        saboteur.before(work, step).await?;
     }
     work.perform(step).await?;
     #[cfg(test)]

@@ -192,6 +192,14 @@ pub(crate) fn make(project: &str, overlays: &[Overlay], paths: &[String]) -> Res
     Ok(())
 }
 
+/// Whether a file is what [`make`] made there.
+pub(crate) fn is_as_made(project: &str, path: &str) -> bool {
+    let target = Path::new(project).join(path);
+    let wanted = protect::placeholder(path).unwrap_or_default();
+    let is_file = fs::symlink_metadata(&target).is_ok_and(|metadata| metadata.is_file());
+    is_file && files::read_project_file(&target, MAX_FILE_BYTES).is_ok_and(|contents| contents == wanted.as_bytes())
+}
+
 /// Removes what [`make`] made, unless it is no longer as it was made. A project that is gone is fine.
 pub(crate) fn clear(project: &str, paths: &[String]) -> Result<()> {
     for path in paths.iter().rev() {
@@ -200,11 +208,7 @@ pub(crate) fn clear(project: &str, paths: &[String]) -> Result<()> {
         let removed = if metadata.is_dir() {
             fs::remove_dir(&target)
         } else {
-            let wanted = protect::placeholder(path).unwrap_or_default();
-            match files::read_project_file(&target, MAX_FILE_BYTES) {
-                Ok(contents) if contents == wanted.as_bytes() && !metadata.is_symlink() => fs::remove_file(&target),
-                _ => Ok(()),
-            }
+            if is_as_made(project, path) { fs::remove_file(&target) } else { Ok(()) }
         };
         match removed {
             Err(cause) if !matches!(cause.kind(), io::ErrorKind::NotFound | io::ErrorKind::DirectoryNotEmpty) => {

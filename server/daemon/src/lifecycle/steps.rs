@@ -103,6 +103,7 @@ impl Work {
             Step::Start => self.unstart().await,
             Step::Stop if self.journal.was_running => self.unstop().await,
             Step::StopGateway => self.unstop_gateway().await,
+            Step::ClearPlaceholders if self.journal.was_running => self.unclear_placeholders().await,
             _ => Ok(()),
         }
     }
@@ -193,27 +194,6 @@ impl Work {
             self.daemon.egress.reconsider(&self.daemon, &self.identity.project).await?;
         }
         Ok(())
-    }
-
-    fn make_placeholders(&self) -> Result<()> {
-        overlay::refuse_links(&self.identity.project, &self.overlays)?;
-        overlay::make(&self.identity.project, &self.overlays, &self.journal.placeholders)
-    }
-
-    fn unmake_placeholders(&self) -> Result<()> {
-        if self.daemon.is_project_in_use(&self.identity.project, &self.identity.id) {
-            return Ok(());
-        }
-        overlay::clear(&self.identity.project, &self.journal.placeholders)
-    }
-
-    /// Mount points stay while another sandbox of the project needs them.
-    fn clear_placeholders(&self) -> Result<()> {
-        if self.daemon.is_project_in_use(&self.identity.project, &self.identity.id) {
-            return Ok(());
-        }
-        let Some(record) = self.daemon.records.get(&self.identity.id) else { return Ok(()) };
-        overlay::clear(&self.identity.project, &record.placeholders)
     }
 
     async fn create(&mut self) -> Result<()> {

@@ -1,5 +1,6 @@
 //! One generated test for all lists of steps: every step is repeated, fails and is cancelled, before it and after it;
-//! every undo fails; and each time the engine, the project and the state directory are found as they were.
+//! every undo fails; and each time the engine, the project and the state directory are found as they were. From where
+//! there is nothing to go back to, they are found as the list leaves them.
 
 mod world;
 
@@ -15,7 +16,6 @@ pub(crate) use self::world::{World, open};
 use crate::error::{self, Result};
 use crate::lifecycle::ensure;
 use crate::lifecycle::steps::Work;
-use crate::operations::Handle;
 use crate::repair;
 
 /// When a step goes wrong.
@@ -42,29 +42,40 @@ pub(crate) struct Saboteur {
 }
 
 impl Saboteur {
-    async fn go_wrong(&self, handle: &Handle, step: Step, moment: Moment) -> Result<()> {
+    async fn go_wrong(&self, work: &Work, step: Step, moment: Moment) -> Result<()> {
         match self.wrong {
-            Some((at, when, way)) if at == step && when == moment => {
-                if way == Way::Cancel {
-                    handle.cancel.cancel();
-                    std::future::pending::<()>().await;
+            Some((at, when, Way::Cancel)) if at == step && when == moment => {
+                work.handle.cancel.cancel();
+                let steps = &work.journal.steps;
+                match steps[..plan::undoable(steps)].contains(&step) {
+                    true => std::future::pending().await,
+                    false => Ok(()),
                 }
+            }
+            Some((at, when, Way::Fail)) if at == step && when == moment => {
                 Err(error::internal(format!("{} was made to fail", step.name())))
             }
             _ => Ok(()),
         }
     }
 
-    pub(crate) async fn before(&self, handle: &Handle, step: Step) -> Result<()> {
-        self.go_wrong(handle, step, Moment::Before).await
+    pub(crate) async fn before(&self, work: &Work, step: Step) -> Result<()> {
+        self.go_wrong(work, step, Moment::Before).await
     }
 
     pub(crate) async fn after(&self, work: &mut Work, step: Step) -> Result<()> {
         if self.repeats {
             work.perform(step).await?;
         }
-        let handle = work.handle.clone();
-        self.go_wrong(&handle, step, Moment::After).await
+        self.go_wrong(work, step, Moment::After).await
+    }
+
+    /// What is done because there is nothing to go back to fails where undoing does.
+    pub(crate) fn rest(&self, step: Step) -> Result<()> {
+        match self.undo_fails {
+            true => Err(error::internal(format!("going on with {} was made to fail", step.name()))),
+            false => Ok(()),
+        }
     }
 
     pub(crate) async fn undo(&self, work: &mut Work, step: Step) -> Result<()> {
@@ -111,6 +122,7 @@ fn lists(before: Network, after: Network) -> Vec<List> {
             list("recreate", Running, plan::recreate(gateway, gateway)),
             list("recreate stopped", Stopped, plan::recreate(gateway, gateway)),
             list("remove", Running, plan::remove(gateway, false)),
+            list("remove with its home", Running, plan::remove(gateway, true)),
         ];
     }
     let list = |(name, beginning)| {
@@ -145,12 +157,26 @@ for_networks! {
     gateway_lists_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Gateway, Gateway),
     changes_to_a_gateway_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Open, Gateway),
     changes_from_a_gateway_are_undone_by_the_next_daemon: are_undone_by_the_next_daemon(Gateway, Open),
+    open_lists_go_on_where_there_is_no_way_back: go_on_where_there_is_no_way_back(Open, Open),
+    gateway_lists_go_on_where_there_is_no_way_back: go_on_where_there_is_no_way_back(Gateway, Gateway),
+    changes_to_a_gateway_go_on_where_there_is_no_way_back: go_on_where_there_is_no_way_back(Open, Gateway),
+    changes_from_a_gateway_go_on_where_there_is_no_way_back: go_on_where_there_is_no_way_back(Gateway, Open),
 }
 
-/// Steps that come only when there is nothing to go back to.
-fn is_after_return(step: Step) -> bool {
-    matches!(step, Step::ClearPlaceholders | Step::RemoveNetwork)
+impl List {
+    /// Whether there is something to go back to when this goes wrong.
+    fn is_undone(&self, index: usize, moment: Moment, way: Way) -> bool {
+        let undoable = plan::undoable(&self.steps);
+        index < undoable || (index == undoable && moment == Moment::Before && way == Way::Fail)
+    }
 }
+
+const WAYS: [(Moment, Way); 4] = [
+    (Moment::Before, Way::Fail),
+    (Moment::Before, Way::Cancel),
+    (Moment::After, Way::Fail),
+    (Moment::After, Way::Cancel),
+];
 
 /// Every list does what it says, and repeating each step changes nothing.
 async fn do_what_they_say(lists: Vec<List>) {
@@ -176,23 +202,20 @@ async fn leave_everything_as_it_was(lists: Vec<List>) {
     for list in &lists {
         let world = World::new().await;
         world.begin(list).await;
-        for step in list.steps.iter().copied() {
-            for moment in [Moment::Before, Moment::After] {
-                for way in [Way::Fail, Way::Cancel] {
-                    // Past the point of no return there is nothing to go back to.
-                    if moment == Moment::After && step.is_point_of_no_return() || is_after_return(step) {
-                        continue;
-                    }
-                    let what = format!("{} with {way:?} {moment:?} {}", list.name, step.name());
-                    world.quiet().await;
-                    let before = world.everything();
-                    let saboteur = Saboteur { wrong: Some((step, moment, way)), repeats: true, ..Saboteur::default() };
-                    let end = world.play(list.steps.clone(), list.after, saboteur).await;
-                    let expected = if way == Way::Fail { OutcomeKind::Failed } else { OutcomeKind::Cancelled };
-                    assert_eq!((end.outcome, end.left_over.len()), (expected, 0), "{what}: {end:?}");
-                    world.quiet().await;
-                    same(&before, &world.everything(), &what);
+        for (index, step) in list.steps.iter().copied().enumerate() {
+            for (moment, way) in WAYS {
+                if !list.is_undone(index, moment, way) {
+                    continue;
                 }
+                let what = format!("{} with {way:?} {moment:?} {}", list.name, step.name());
+                world.quiet().await;
+                let before = world.everything();
+                let saboteur = Saboteur { wrong: Some((step, moment, way)), repeats: true, ..Saboteur::default() };
+                let end = world.play(list.steps.clone(), list.after, saboteur).await;
+                let expected = if way == Way::Fail { OutcomeKind::Failed } else { OutcomeKind::Cancelled };
+                assert_eq!((end.outcome, end.left_over.len()), (expected, 0), "{what}: {end:?}");
+                world.quiet().await;
+                same(&before, &world.everything(), &what);
             }
         }
     }
@@ -201,10 +224,7 @@ async fn leave_everything_as_it_was(lists: Vec<List>) {
 /// What cannot be undone is told, and the next start of the daemon undoes it.
 async fn are_undone_by_the_next_daemon(lists: Vec<List>) {
     for list in &lists {
-        for step in list.steps.iter().copied() {
-            if step.is_point_of_no_return() || is_after_return(step) {
-                continue;
-            }
+        for step in list.steps[..plan::undoable(&list.steps)].iter().copied() {
             let world = World::new().await;
             world.begin(list).await;
             world.quiet().await;
@@ -221,15 +241,56 @@ async fn are_undone_by_the_next_daemon(lists: Vec<List>) {
                 "{what}: each is told, and one that fails does not stop the others"
             );
             assert!(world.daemon.journals().read_dir().expect("there").next().is_some(), "{what}: the journal is kept");
-            // As after kill -9: another daemon on the same state.
-            world.watcher.abort();
-            world.quiet().await;
-            world.daemon.egress.disconnect(&world.identity().id);
-            let (again, watcher) = open(&world.engine, world.directory.path()).await;
-            let (engine, _) = again.link.engine().await.expect("an engine");
-            repair::run(&again, &engine).await;
+            repair_by_another(&world).await;
             same(&before, &world.everything(), &what);
-            watcher.abort();
+        }
+    }
+}
+
+/// As after kill -9: another daemon on the same state.
+async fn repair_by_another(world: &World) {
+    world.watcher.abort();
+    world.quiet().await;
+    world.daemon.egress.disconnect(&world.identity().id);
+    let (again, watcher) = open(&world.engine, world.directory.path()).await;
+    let (engine, _) = again.link.engine().await.expect("an engine");
+    repair::run(&again, &engine).await;
+    watcher.abort();
+}
+
+/// Where there is nothing to go back to, a cancel comes too late and a failure is told, and everything is found as the
+/// list leaves it: at once, or by the next start of the daemon when the rest cannot be done.
+async fn go_on_where_there_is_no_way_back(lists: Vec<List>) {
+    for list in &lists {
+        let whole = World::new().await;
+        whole.begin(list).await;
+        assert_eq!(whole.play(list.steps.clone(), list.after, Saboteur::default()).await.outcome, OutcomeKind::Ok);
+        whole.quiet().await;
+        let expected = whole.outline();
+        for (index, step) in list.steps.iter().copied().enumerate() {
+            for ((moment, way), undo_fails) in WAYS.into_iter().flat_map(|way| [(way, false), (way, true)]) {
+                // What is cancelled too late does not fail, so there is no rest.
+                let is_pointless = undo_fails && way == Way::Cancel;
+                if is_pointless || list.is_undone(index, moment, way) {
+                    continue;
+                }
+                let what = format!("{} with {way:?} {moment:?} {}, {undo_fails}", list.name, step.name());
+                let world = World::new().await;
+                world.begin(list).await;
+                let saboteur = Saboteur { wrong: Some((step, moment, way)), undo_fails, ..Saboteur::default() };
+                let end = world.play(list.steps.clone(), list.after, saboteur).await;
+                let outcome = if way == Way::Fail { OutcomeKind::Failed } else { OutcomeKind::Ok };
+                let is_left = way == Way::Fail && undo_fails;
+                let left = if is_left { list.steps.len() - plan::undoable(&list.steps) } else { 0 };
+                assert_eq!((end.outcome, end.left_over.len()), (outcome, left), "{what}: {end:?}");
+                let has_journal = world.daemon.journals().read_dir().expect("there").next().is_some();
+                assert_eq!(has_journal, is_left, "{what}");
+                if is_left {
+                    repair_by_another(&world).await;
+                }
+                world.quiet().await;
+                assert_eq!(world.outline(), expected, "{what}");
+            }
         }
     }
 }

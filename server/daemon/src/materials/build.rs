@@ -52,10 +52,27 @@ impl Context {
         self.tar.append_data(&mut header, path, std::io::empty()).map_err(|cause| pack(&cause))
     }
 
-    /// Adds a file or link of the host under `path`.
+    /// Adds a file or link of the host under `path`, with its mode but without its times and owner: a checkout of the
+    /// same contents is the same context.
     pub(crate) fn host_file(&mut self, path: &Path, source: &Path) -> Result<()> {
-        self.tar.follow_symlinks(false);
-        self.tar.append_path_with_name(source, path).map_err(|cause| error::file("pack", source, &cause))
+        self.append_host(path, source).map_err(|cause| error::file("pack", source, &cause))
+    }
+
+    fn append_host(&mut self, path: &Path, source: &Path) -> std::io::Result<()> {
+        let metadata = source.symlink_metadata()?;
+        let mut header = tar::Header::new_gnu();
+        header.set_metadata(&metadata);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        if metadata.is_symlink() {
+            header.set_size(0);
+            return self.tar.append_link(&mut header, path, std::fs::read_link(source)?);
+        }
+        // As much as is there now, whatever its size was a moment ago.
+        let contents = std::fs::read(source)?;
+        header.set_size(contents.len() as u64);
+        self.tar.append_data(&mut header, path, contents.as_slice())
     }
 
     /// The packed context.

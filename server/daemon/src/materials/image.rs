@@ -1,7 +1,7 @@
 //! Images that sandboxes run: the product's agent images, and a project's own.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, HashSet};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use boxwood_core::config::ImageSource;
@@ -14,6 +14,7 @@ use boxwood_protocol::{ErrorCode, RpcError};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::files;
+use crate::lifecycle::overlay;
 use crate::materials::{base, build, package};
 use crate::operations::Handle;
 use crate::settings::{LARGEST_DOCKERFILE, Settings};
@@ -114,6 +115,16 @@ pub(crate) async fn of_project(
     }
 }
 
+/// The text of a project's Dockerfile.
+pub(crate) fn dockerfile(project: &str, path: &str) -> Result<String> {
+    let path = Path::new(project).join(path);
+    let text = files::read_project_file(&path, LARGEST_DOCKERFILE).map_err(|cause| {
+        RpcError::new(ErrorCode::ConfigInvalid, format!("the Dockerfile {} cannot be read", path.display()))
+            .caused_by(cause)
+    })?;
+    Ok(String::from_utf8_lossy(&text).into_owned())
+}
+
 /// A project's Dockerfile, built with its own directory as the context.
 async fn own(
     daemon: &Arc<Daemon>,
@@ -122,16 +133,13 @@ async fn own(
     project: &str,
     path: &str,
 ) -> Result<Image> {
+    let text = dockerfile(project, path)?;
     let dockerfile = Path::new(project).join(path);
-    let text = files::read_project_file(&dockerfile, LARGEST_DOCKERFILE).map_err(|cause| {
-        RpcError::new(ErrorCode::ConfigInvalid, format!("the Dockerfile {} cannot be read", dockerfile.display()))
-            .caused_by(cause)
-    })?;
-    let text = String::from_utf8_lossy(&text).into_owned();
     let directory = dockerfile.parent().unwrap_or_else(|| Path::new(project)).to_path_buf();
     let bundle = daemon.certificates.bundle_contents();
     let text = build::prepared(&text, daemon.user, bundle.as_ref().map(|_| build::CERTIFICATES));
-    let context = tokio::task::spawn_blocking(move || pack(&directory, &text, bundle.as_deref()))
+    let left_out = placeholders(daemon, project);
+    let context = tokio::task::spawn_blocking(move || pack(&directory, &text, bundle.as_deref(), &left_out))
         .await
         .map_err(|cause| error::internal(cause.to_string()))??;
     let hash = content_hash([context.as_ref()]);
@@ -152,7 +160,19 @@ async fn own(
     built(engine, &spec.tag).await
 }
 
-fn pack(directory: &Path, dockerfile: &str, bundle: Option<&[u8]>) -> Result<bytes::Bytes> {
+/// Mount points that sandboxes have in a project, as they were made: no part of it, and there only while one runs.
+fn placeholders(daemon: &Daemon, project: &str) -> HashSet<PathBuf> {
+    let sandboxes = daemon.registry.list().into_iter().filter(|info| info.project == project);
+    let made = sandboxes.filter_map(|info| daemon.records.get(&info.id)).flat_map(|record| record.placeholders);
+    made.filter(|path| overlay::is_as_made(project, path)).map(|path| Path::new(project).join(path)).collect()
+}
+
+fn pack(
+    directory: &Path,
+    dockerfile: &str,
+    bundle: Option<&[u8]>,
+    left_out: &HashSet<PathBuf>,
+) -> Result<bytes::Bytes> {
     let mut context = build::Context::new();
     context.file(".boxwood-Dockerfile", dockerfile.as_bytes(), 0o644)?;
     if let Some(bundle) = bundle {
@@ -170,8 +190,8 @@ fn pack(directory: &Path, dockerfile: &str, bundle: Option<&[u8]>) -> Result<byt
     for entry in walker.build() {
         let entry = entry.map_err(|cause| error::internal("failed to read the build context").caused_by(cause))?;
         let Ok(relative) = entry.path().strip_prefix(directory) else { continue };
-        if relative.as_os_str().is_empty() || entry.file_type().is_none_or(|kind| !kind.is_file() && !kind.is_symlink())
-        {
+        let is_packed = entry.file_type().is_some_and(|kind| kind.is_file() || kind.is_symlink());
+        if relative.as_os_str().is_empty() || !is_packed || left_out.contains(entry.path()) {
             continue;
         }
         total += entry.metadata().map(|metadata| metadata.len()).unwrap_or_default();
@@ -250,3 +270,7 @@ pub(crate) fn describe(image: &ImageDetail, used: &[boxwood_protocol::sandbox::S
         reference,
     }
 }
+
+#[cfg(test)]
+#[path = "image_tests.rs"]
+mod tests;

@@ -1,5 +1,6 @@
 //! Containers: made, started, stopped, removed, read.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use bollard::container::LogOutput;
@@ -25,6 +26,21 @@ pub(super) async fn list(engine: &DockerEngine, labels: &[String]) -> Result<Vec
     let options = ListContainersOptionsBuilder::default().all(true).filters(&label_filter(labels)).build();
     let found = engine.quick(engine.docker.list_containers(Some(options))).await?;
     Ok(found.into_iter().map(inspect::summary).collect())
+}
+
+/// Names of those that have to do with `value` in the sense of the engine's filter `kind`, and of its image when one is given.
+pub(super) async fn users(
+    engine: &DockerEngine,
+    kind: &'static str,
+    value: &str,
+    image: Option<&str>,
+) -> Result<Vec<String>, EngineError> {
+    let filters = HashMap::from([(kind, vec![value.to_owned()])]);
+    let options = ListContainersOptionsBuilder::default().all(true).filters(&filters).build();
+    let mut found = engine.quick(engine.docker.list_containers(Some(options))).await?;
+    // The engine counts those of images built upon it too.
+    found.retain(|container| image.is_none_or(|image| container.image_id.as_deref() == Some(image)));
+    Ok(found.into_iter().map(|container| inspect::summary(container).name).collect())
 }
 
 pub(super) async fn inspect(engine: &DockerEngine, id: &str) -> Result<ContainerDetail, EngineError> {

@@ -140,6 +140,10 @@ impl Engine for DockerEngine {
         images::import(self, reference, labels, tar).await
     }
 
+    async fn users_of_image(&self, id: &str) -> Result<Vec<String>, EngineError> {
+        containers::users(self, "ancestor", id, Some(id)).await
+    }
+
     async fn remove_image(&self, reference: &str) -> Result<(), EngineError> {
         images::remove(self, reference).await
     }
@@ -150,6 +154,10 @@ impl Engine for DockerEngine {
 
     async fn list_volumes(&self, labels: &[String]) -> Result<Vec<VolumeDetail>, EngineError> {
         volumes::list(self, labels).await
+    }
+
+    async fn users_of_volume(&self, name: &str) -> Result<Vec<String>, EngineError> {
+        containers::users(self, "volume", name, None).await
     }
 
     async fn remove_volume(&self, name: &str) -> Result<(), EngineError> {

@@ -107,6 +107,11 @@ pub(crate) async fn an_image_in_use_stays(bench: &Bench) {
     let id = bench.engine.create_container(&spec).await.expect("a container is made");
     let refused = bench.engine.remove_image(&recipe.tag).await;
     assert!(matches!(refused, Err(EngineError::Conflict(_))), "{refused:?}");
+    let image = bench.engine.inspect_image(&recipe.tag).await.expect("an answer").expect("it is there");
+    assert_eq!(bench.engine.users_of_image(&image.id).await.expect("a list"), [spec.name]);
+    let base = bench.engine.inspect_image("debian:bookworm-slim").await.expect("an answer").expect("it is there");
+    let of_base = bench.engine.users_of_image(&base.id).await.expect("a list");
+    assert!(!of_base.contains(&bench.name("uses")), "{of_base:?}");
     bench.engine.remove_container(&id).await.expect("the container goes");
     bench.engine.remove_image(&recipe.tag).await.expect("now the image goes");
 }

@@ -28,6 +28,9 @@ pub(crate) async fn a_volume_in_use_stays(bench: &Bench) {
     let id = bench.engine.create_container(&spec).await.expect("a container is made");
     let refused = bench.engine.remove_volume(&name).await;
     assert!(matches!(refused, Err(EngineError::Conflict(_))), "{refused:?}");
+    assert_eq!(bench.engine.users_of_volume(&name).await.expect("a list"), [spec.name]);
+    let part = &name[..name.len() - 1];
+    assert_eq!(bench.engine.users_of_volume(part).await.expect("a list"), Vec::<String>::new());
     bench.engine.remove_container(&id).await.expect("the container goes");
     assert_eq!(bench.engine.list_volumes(&bench.filter()).await.expect("a list").len(), 1);
 }

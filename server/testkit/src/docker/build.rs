@@ -86,8 +86,9 @@ impl Recipe<'_> {
                     break;
                 }
                 said.push(json!({ "stream": step }));
-                image = base(world, rest, &stages)?;
-                stage = stage_name(rest);
+                let rest = self.filled(rest);
+                image = base(world, &rest, &stages)?;
+                stage = stage_name(&rest);
             } else {
                 said.push(json!({ "stream": step }));
                 self.apply(&mut image, name, rest)?;
@@ -105,6 +106,16 @@ impl Recipe<'_> {
         let id = image.id.clone();
         images::add(world, image, self.query.get("t"), "tag");
         Ok(id)
+    }
+
+    /// A `FROM` with the build's arguments in it, or what the Dockerfile says where there is none.
+    fn filled(&self, rest: &str) -> String {
+        let declared = self.instructions.iter().filter(|(name, _)| name == "ARG");
+        let given = self.query.map("buildargs");
+        declared.filter_map(|(_, argument)| argument.split_once('=')).fold(rest.to_owned(), |rest, (name, default)| {
+            let value = given.iter().find(|(given, _)| given == name).map_or(default, |(_, value)| value);
+            rest.replace(&format!("${{{name}}}"), value)
+        })
     }
 
     fn apply(&self, image: &mut Image, name: &str, rest: &str) -> Result<(), String> {

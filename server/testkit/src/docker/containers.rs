@@ -11,6 +11,7 @@ use super::world::{Container, Engine, has_labels};
 pub(super) fn list(engine: &Engine, query: &Query) -> Answer {
     let (labels, names, states, ids) =
         (query.filter("label"), query.filter("name"), query.filter("status"), query.filter("id"));
+    let (volumes, images) = (query.filter("volume"), query.filter("ancestor"));
     let found: Vec<Value> = engine.look(|world| {
         let newest_first = world.containers.iter().rev();
         let wanted = newest_first.filter(|container| {
@@ -20,6 +21,8 @@ pub(super) fn list(engine: &Engine, query: &Query) -> Answer {
                 && (names.is_empty() || names.iter().any(|name| container.name.contains(name.trim_matches('/'))))
                 && (states.is_empty() || states.contains(&container.state))
                 && (ids.is_empty() || ids.iter().any(|id| container.id.starts_with(id.as_str())))
+                && (volumes.is_empty() || volumes.iter().any(|name| container.mounts_volume(name)))
+                && (images.is_empty() || images.contains(&container.image_id))
         });
         wanted.map(summary).collect()
     });

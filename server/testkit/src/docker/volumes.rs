@@ -48,10 +48,7 @@ pub(super) fn inspect(engine: &Engine, name: &str) -> Outcome {
 pub(super) fn remove(engine: &Engine, name: &str) -> Outcome {
     engine.change(|world| {
         let volume = world.volumes.contains_key(name);
-        let uses = |container: &&super::world::Container| {
-            container.mounts.iter().any(|mount| mount.kind == "volume" && mount.source == name)
-        };
-        if let Some(user) = world.containers.iter().find(uses) {
+        if let Some(user) = world.containers.iter().find(|container| container.mounts_volume(name)) {
             return refuse(409, format!("remove {name}: volume is in use - [{}]", user.id));
         }
         if !volume {

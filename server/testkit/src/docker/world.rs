@@ -56,6 +56,10 @@ impl Container {
         matches!(self.state.as_str(), "running" | "paused")
     }
 
+    pub(super) fn mounts_volume(&self, name: &str) -> bool {
+        self.mounts.iter().any(|mount| mount.kind == "volume" && mount.source == name)
+    }
+
     pub(super) fn image(&self) -> &str {
         self.request["Image"].as_str().unwrap_or_default()
     }

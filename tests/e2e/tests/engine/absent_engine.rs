@@ -1,7 +1,12 @@
 //! No engine, or one that goes away.
 
+use std::fs;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixListener;
+
 use boxwood_e2e::gate::{Gate, Moment};
-use boxwood_e2e::{World, until};
+use boxwood_e2e::world::program;
+use boxwood_e2e::{Cli, World, until};
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::params::{CheckStatus, DoctorReport, EnsureAction};
 use boxwood_protocol::sandbox::{SandboxInfo, SandboxState};
@@ -53,6 +58,37 @@ fn doctor_finds_what_is_wrong_and_what_to_do() {
     let engine = report.checks.iter().find(|check| check.id == "engine").expect("the engine is examined");
     assert_eq!((report.status, engine.status), (CheckStatus::Failed, CheckStatus::Failed));
     assert!(engine.hint.is_some() && engine.detail.contains("/nonexistent"), "{engine:?}");
+}
+
+#[test]
+fn doctor_says_what_to_join_where_the_engine_refuses_the_person() {
+    let mut world = World::new();
+    let socket = world.root().join("refusing.sock");
+    let _listener = UnixListener::bind(&socket).expect("a socket");
+    fs::set_permissions(&socket, fs::Permissions::from_mode(0o000)).expect("closed");
+    world.set("DOCKER_HOST", format!("unix://{}", socket.display()));
+    let program = program().to_string_lossy().into_owned();
+    // Root could open it all the same, without this capability it cannot.
+    let is_root = fs::metadata(world.project()).expect("there").uid() == 0;
+    let refused: &[&str] = if is_root { &["setpriv", "--bounding-set=-dac_override"] } else { &["env"] };
+    let doctor = |further: &[&str]| {
+        let command = Cli::new(refused[0]).args(&refused[1..]).args([&*program, "doctor"]).args(further);
+        command.only_env(world.environment()).within(world.project()).run()
+    };
+    let done = doctor(&["--json"]);
+    assert_eq!(done.status, 1);
+    let report: DoctorReport = serde_json::from_slice(&done.stdout).expect("a report");
+    let engine = report.checks.iter().find(|check| check.id == "engine").expect("the engine is examined");
+    assert_eq!(engine.status, CheckStatus::Failed);
+    assert!(engine.detail.contains("permission denied"), "{engine:?}");
+    assert!(engine.hint.as_ref().is_some_and(|hint| hint.contains("usermod -aG docker")), "{engine:?}");
+    let said = doctor(&[]);
+    assert_eq!(said.status, 1);
+    assert!(
+        said.out().contains("FAIL  Container engine") && said.out().contains("usermod -aG docker"),
+        "{}",
+        said.out()
+    );
 }
 
 #[test]

@@ -1,12 +1,13 @@
-//! A machine that has no base image, and whose engine cannot fetch one.
+//! A machine that has no base image, and whose engine can fetch one or cannot.
 //!
-//! The machine's own images stay as they are: the engine hears other names, under which it has nothing and no registry
-//! gives it anything.
+//! The machine's own images stay as they are: the engine hears other names, under which it has nothing, and which lead to
+//! a registry of the test's own or to none.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 
 use boxwood_e2e::gate::{Gate, Moment};
+use boxwood_e2e::registry::Registry;
 use boxwood_e2e::{World, docker};
 use boxwood_protocol::ErrorCode;
 
@@ -21,14 +22,23 @@ struct Bare {
 
 impl Bare {
     fn new() -> Self {
+        Self::with_images_of(None)
+    }
+
+    /// One whose base image would come from this registry.
+    fn with_images_of(registry: Option<&Registry>) -> Self {
         let mut world = World::new();
         let gate = Gate::before(&mut world);
         let name = world.root().file_name().expect("it has a name").to_string_lossy().to_lowercase();
-        gate.rename("debian", &format!("{name}-base"));
+        let repository = match registry {
+            Some(registry) => format!("{}/{name}-base", registry.host),
+            None => format!("{name}-base"),
+        };
+        gate.rename("debian", &repository);
         gate.rename("boxwood-agent", &format!("{name}-agent"));
         let cache = world.root().join("cache");
         world.set("BOXWOOD_CACHE_DIR", cache);
-        let base = BASE.replace("debian", &format!("{name}-base"));
+        let base = BASE.replace("debian", &repository);
         let to_remove = base.clone();
         world.at_end(move || drop(docker::try_docker(&["image", "rm", "--force", &to_remove])));
         Self { world, gate, base }
@@ -51,6 +61,36 @@ impl Bare {
 
 fn id_of(image: &str) -> String {
     docker::docker(["image", "inspect", "--format", "{{.Id}}", image])
+}
+
+#[test]
+fn a_base_image_comes_from_the_registry_that_has_it() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let registry = Registry::start(directory.path());
+    let bare = Bare::with_images_of(Some(&registry));
+    // Small, and nothing that Debian's packages would give.
+    fs::write(directory.path().join("from-the-registry"), "").expect("written");
+    let tar = directory.path().join("root.tar");
+    let mut pack = std::process::Command::new("tar");
+    let packed = pack.arg("-C").arg(directory.path()).arg("-cf").arg(&tar).arg("from-the-registry").status();
+    assert!(packed.expect("there is a tar").success());
+    let label = format!("LABEL dev.boxwood.test={}", bare.base);
+    let _ =
+        docker::docker(["import".as_ref(), "--change".as_ref(), label.as_ref(), tar.as_os_str(), bare.base.as_ref()]);
+    let published = id_of(&bare.base);
+    let _ = docker::docker(["push", "--quiet", &bare.base]);
+    let _ = docker::docker(["image", "rm", &bare.base]);
+    assert!(docker::try_docker(&["image", "inspect", &published]).is_err(), "only the registry has it");
+
+    bare.gate.hold("POST", "/build", Moment::Before);
+    let call = bare.world.boxwood(["image", "build", "slim", "--verbose"]).spawn();
+    bare.gate.wait_held();
+    assert_eq!(id_of(&bare.base), published);
+    assert!(bare.is_tidy());
+    bare.gate.close();
+    let said = call.wait();
+    assert!(said.err().contains(&format!("pulling {BASE}")), "{}", said.told("does not say where it comes from"));
+    assert!(!said.err().contains("Debian's packages"), "{}", said.told("makes what it has"));
 }
 
 #[test]

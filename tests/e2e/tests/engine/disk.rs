@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 use boxwood_e2e::{Cli, World, world::program};
 use boxwood_protocol::ErrorCode;
-use boxwood_protocol::params::EnsureAction;
+use boxwood_protocol::params::{CheckStatus, DoctorReport, EnsureAction};
 
 /// The words before a command that make it root's; [`None`] when this user cannot become root.
 fn becoming_root() -> Option<&'static [&'static str]> {
@@ -84,6 +84,13 @@ fn a_full_state_directory_is_said_clearly_and_loses_nothing() {
     assert!(world.daemon().is_some(), "the daemon lives");
     assert_eq!(world.sh("cat ~/note").ok().out(), "kept\n", "and what was there is there");
     let _ = world.boxwood(["inspect", "--json"]).run().ok();
+    if disk == world.state() {
+        let done = world.boxwood(["doctor", "--json"]).run();
+        let report: DoctorReport = serde_json::from_slice(&done.stdout).expect("a report");
+        let found = report.checks.iter().find(|check| check.id == "state-disk").expect("it is examined");
+        assert_eq!((done.status, found.status), (1, CheckStatus::Failed), "{found:?}");
+        assert!(found.hint.as_ref().is_some_and(|hint| hint.contains("boxwood prune")), "{found:?}");
+    }
 
     fs::remove_file(filler).expect("removed");
     assert_eq!(world.start_with(["--session", "second"]).action, EnsureAction::Created, "with room again, it works");

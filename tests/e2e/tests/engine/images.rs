@@ -44,6 +44,60 @@ fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
 }
 
 #[test]
+fn each_place_of_a_dockerfile_is_built_when_the_project_configures_it_and_an_image_is_taken_as_it_is() {
+    let world = World::new();
+    let mark = unique(&world);
+    let made = |action: &str, setting: &str| -> EnsureResult {
+        world.write(CONFIG, format!("{{ {setting}, \"network\": \"open\" }}"));
+        let made: EnsureResult = world.boxwood([action, "--json", "--approve-config"]).run().json();
+        world.forget_image(&made.sandbox.image);
+        made
+    };
+    let mut action = "start";
+    for (path, setting) in [
+        ("Dockerfile", "Dockerfile"),
+        (".devcontainer/Dockerfile", ".devcontainer/Dockerfile"),
+        (".boxwood/Dockerfile", "auto"),
+    ] {
+        let beside = path.replace("Dockerfile", "where-from");
+        world.write(path, "FROM debian:bookworm-slim\nCOPY where-from /where-from\n");
+        world.write(&beside, format!("{path} {mark}"));
+        let _ = made(action, &format!("\"dockerfile\": \"{setting}\""));
+        assert_eq!(world.sh("cat /where-from").ok().out(), format!("{path} {mark}"));
+        action = "refresh";
+    }
+    assert_eq!(made(action, "\"image\": \"debian:bookworm-slim\"").sandbox.image, "debian:bookworm-slim");
+    assert_eq!(world.sh("ls /where-from").status, 2, "nothing was built upon it");
+}
+
+#[test]
+fn a_context_is_built_again_only_when_something_of_it_has_changed() {
+    let world = World::new();
+    let mark = unique(&world);
+    world.write("Dockerfile", format!("FROM debian:bookworm-slim\nRUN echo {mark}-is-built\nCOPY wanted /wanted\n"));
+    world.write("wanted", "one");
+    world.write("unwanted", "one");
+    world.write(".dockerignore", "unwanted\n");
+    let refresh = || {
+        let asked = ["refresh", "--verbose", "--network", "open", "--dockerfile", "Dockerfile"];
+        let said = world.boxwood(asked).run().ok();
+        let image = world.list()[0].image.clone();
+        world.forget_image(&image);
+        (said.err().contains("Step 1/"), image)
+    };
+    let (is_built, first) = refresh();
+    assert!(is_built, "there was nothing to take instead");
+    world.write("unwanted", "two");
+    // The same contents, written anew.
+    world.write("wanted", "one");
+    assert_eq!(refresh(), (false, first.clone()));
+    world.write("wanted", "two");
+    let (is_built, second) = refresh();
+    assert!(is_built && second != first);
+    assert_eq!(world.sh("cat /wanted").ok().out(), "two");
+}
+
+#[test]
 fn a_dockerfile_named_on_the_command_line_needs_no_approval() {
     let world = World::new();
     let mark = unique(&world);

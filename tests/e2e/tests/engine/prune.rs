@@ -187,11 +187,7 @@ fn alone_prune_removes_what_is_unused_and_a_dry_run_removes_nothing() {
     assert!(docker::inspect(&stopped.container).is_some(), "nothing has been removed yet");
 
     let did: PruneReport = world.boxwood(["prune", "--json"]).run().json();
-    assert_eq!(
-        (did.containers, did.volumes, did.images),
-        (would.containers, would.volumes, would.images),
-        "it does what it said"
-    );
+    assert_eq!(PruneReport { is_dry_run: true, ..did }, would, "it does what it said");
     assert!(docker::inspect(&stopped.container).is_none());
     assert!(docker::try_docker(&["image", "inspect", &image]).is_err());
     assert!(docker::volumes(&format!("name={volume}")).is_empty());

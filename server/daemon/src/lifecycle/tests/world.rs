@@ -72,6 +72,25 @@ impl World {
         (self.engine.snapshot(), files)
     }
 
+    /// The same in words that do not tell one world from another.
+    pub(super) fn outline(&self) -> Vec<String> {
+        let (engine, files) = self.everything();
+        let containers = engine
+            .containers
+            .iter()
+            .map(|(name, container)| format!("{name} is {} on {}", container.state, container.networks.len()));
+        let networks = engine.networks.into_keys().filter(|name| !is_shared(name));
+        let root = self.directory.path().to_string_lossy();
+        let files = files.keys().map(|path| path.to_string_lossy().replace(&*root, ""));
+        let id = self.identity().id;
+        containers
+            .chain(networks)
+            .chain(engine.volumes.into_keys())
+            .chain(files)
+            .map(|text| text.replace(&id, "ID"))
+            .collect()
+    }
+
     /// Does what must be there before a list begins.
     pub(super) async fn begin(&self, list: &List) {
         let gateway = list.before == Network::Gateway;
@@ -181,6 +200,11 @@ fn collect(directory: &Path, files: &mut BTreeMap<PathBuf, Vec<u8>>) {
     }
 }
 
+/// What all gateways have in common stays for the next one.
+fn is_shared(network: &str) -> bool {
+    network.starts_with("boxwood-egress-")
+}
+
 /// Engines number containers and sandboxes carry trace ids; neither matters for "as it was".
 pub(super) fn same(before: &Everything, after: &Everything, what: &str) {
     let names = |everything: &Everything| {
@@ -191,8 +215,7 @@ pub(super) fn same(before: &Everything, after: &Everything, what: &str) {
             .map(|(name, c)| (name.clone(), c.state.clone(), c.networks.clone()))
             .collect();
         let mut networks = everything.0.networks.clone();
-        // What all gateways have in common stays for the next one.
-        networks.retain(|name, _| !name.starts_with("boxwood-egress-"));
+        networks.retain(|name, _| !is_shared(name));
         (containers, networks.into_keys().collect::<Vec<_>>(), everything.0.volumes.clone())
     };
     assert_eq!(names(before), names(after), "the engine after {what}");
