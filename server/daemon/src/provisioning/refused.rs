@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use boxwood_protocol::Event;
+use boxwood_protocol::credentials::CredentialSource;
 
 use super::requests;
 use crate::daemon::Daemon;
@@ -28,6 +29,10 @@ impl Refusals {
         last.insert(sandbox.to_owned(), now);
         true
     }
+
+    fn forget(&self, sandbox: &str) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(sandbox);
+    }
 }
 
 /// Gets the credential of a sandbox again and gives it to the gateway, in its own time: the client tries again by itself.
@@ -42,10 +47,23 @@ pub(crate) fn again(daemon: &Arc<Daemon>, sandbox: &str) {
         let Some(known) = daemon.registry.get(&sandbox) else { return };
         daemon.sources.forget_printed().await;
         match requests::again(&daemon, &known, None).await {
-            Ok(_) => daemon.hub.tell(Event::CredentialsChanged { sandbox_id: Some(sandbox) }),
+            Ok(_) => {
+                if is_unknown(&daemon, &sandbox) {
+                    daemon.refusals.forget(&sandbox);
+                }
+                daemon.hub.tell(Event::CredentialsChanged { sandbox_id: Some(sandbox) });
+            }
             Err(problem) => tracing::warn!(sandbox, %problem, "a refused credential could not be got again"),
         }
     });
+}
+
+/// Whether a sandbox's gateway has nothing of what the person stored, as while the keyring is locked. The next refusal may
+/// find it open; that it asks a person to open it has a pause of its own.
+fn is_unknown(daemon: &Daemon, sandbox: &str) -> bool {
+    let held = daemon.records.get(sandbox).and_then(|record| record.held).and_then(|held| held.source);
+    matches!(held, Some(CredentialSource::StoredKey | CredentialSource::StoredLogin))
+        && daemon.egress.injected(sandbox).is_none_or(|given| given.is_empty())
 }
 
 #[cfg(test)]
@@ -60,5 +78,7 @@ mod tests {
         assert!(refusals.is_due("b", now), "another sandbox");
         assert!(!refusals.is_due("a", now + PAUSE / 2));
         assert!(refusals.is_due("a", now + PAUSE));
+        refusals.forget("a");
+        assert!(refusals.is_due("a", now + PAUSE), "nothing was there to be got");
     }
 }

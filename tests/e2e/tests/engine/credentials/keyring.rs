@@ -6,6 +6,7 @@ use boxwood_e2e::keyring::Keyring;
 use boxwood_protocol::credentials::{CredentialHealth, CredentialMode, CredentialSource};
 use boxwood_protocol::params::EnsureResult;
 use boxwood_protocol::sandbox::SandboxDetail;
+use serde_json::json;
 
 const NEXT_STEP: &str = "unlock the keyring and try again";
 
@@ -73,9 +74,13 @@ fn a_sandbox_that_was_started_while_the_keyring_was_locked_works_once_it_is_open
     assert!(warnings.iter().any(|warning| warning.contains(NEXT_STEP)), "{warnings:?}");
     assert_eq!(container(&realm), before, "it is the same one");
     is_locked(&realm);
+    // Nobody starts it again: a request that is refused has the key fetched, and claude tries until it is there.
+    let refused = json!({ "counter": "requests.messages", "atLeast": realm.presented().len() + 1, "seconds": 60 });
+    let asking = realm.asking("", "say asked-while-it-was-locked").spawn();
+    let _ = realm.identity.ask("await", &refused);
     keyring.unlock();
     is_open(&realm);
-    // Nobody starts it again: the first request that is refused has the key fetched, and claude asks once more.
+    assert_eq!(asking.wait().ok().out().trim(), "asked-while-it-was-locked", "{:#?}", realm.seen());
     realm.works("", "without-a-start");
 }
 
