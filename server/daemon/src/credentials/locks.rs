@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::guarded;
 
+pub(crate) mod gate;
 pub(crate) mod notes;
 
 /// What is to be done under a lock.
@@ -101,6 +102,8 @@ impl fmt::Display for LockError {
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: Vec<Directory>,
+    /// The gate within which nobody else can do what the lock is for.
+    within: Option<Directory>,
     lost: watch::Receiver<bool>,
     toucher: JoinHandle<()>,
 }
@@ -108,7 +111,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Whether somebody else took it over or away. What is done under it must then not be finished.
     pub(crate) fn is_lost(&self) -> bool {
-        *self.lost.borrow() || !self.held.iter().all(Directory::is_ours)
+        *self.lost.borrow() || !self.held.iter().chain(&self.within).all(Directory::is_ours)
     }
 }
 
@@ -128,13 +131,27 @@ pub(crate) async fn take(storage: &Path, purpose: Purpose, patience: Duration) -
 }
 
 async fn take_with(storage: &Path, purpose: Purpose, patience: Duration, habits: Habits) -> Result<Lock, LockError> {
+    patiently(patience, || {
+        if purpose == Purpose::Refresh
+            && let Some(gate) = gate::closed(storage)
+        {
+            let mut lock = hold(Vec::new(), habits);
+            lock.within = Some(gate);
+            return Ok(lock);
+        }
+        attempt(storage, purpose, habits).map(|held| hold(held, habits))
+    })
+    .await
+}
+
+/// Tries again for as long as somebody holds what is wanted, but not for longer than that.
+async fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, LockError>) -> Result<T, LockError> {
     let deadline = Instant::now() + patience;
     let mut pause = PAUSES.0;
     loop {
-        let cause = match attempt(storage, purpose, habits) {
-            Ok(held) => return Ok(hold(held, habits)),
-            Err(cause @ LockError::Failed(..)) => return Err(cause),
+        let cause = match attempt() {
             Err(cause @ LockError::Held { .. }) => cause,
+            done => return done,
         };
         if Instant::now() + pause > deadline {
             return Err(cause);
@@ -189,7 +206,7 @@ fn hold(held: Vec<Directory>, habits: Habits) -> Lock {
             }
         }
     });
-    Lock { held, lost, toucher }
+    Lock { held, within: None, lost, toucher }
 }
 
 /// One directory that is a lock.

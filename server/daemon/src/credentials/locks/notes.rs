@@ -38,8 +38,8 @@ fn give_back(directory: &Path) {
         if let Some(Note { path, mark }) = files::read_json(&entry.path())
             && fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir() && Mark::of(&found) == mark)
         {
-            let outcome = fs::remove_dir(&path);
-            tracing::info!(path = %path.display(), is_free = outcome.is_ok(), "gave back a lock of a daemon that was killed");
+            let is_free = fs::remove_dir(&path).is_ok();
+            tracing::info!(path = %path.display(), is_free, "gave back a lock of a daemon that was killed");
         }
         // A directory is a lock that never came into its place.
         let _ = fs::remove_file(entry.path()).or_else(|_| fs::remove_dir(entry.path()));
@@ -148,6 +148,7 @@ mod tests {
         assert!(!ours.exists() && theirs.exists());
         assert_eq!(fs::read_dir(&notes).expect("there").count(), 0);
     }
+
     #[cfg(unix)]
     #[test]
     fn a_lock_is_written_down_when_it_is_seen_and_one_of_many_has_it() {

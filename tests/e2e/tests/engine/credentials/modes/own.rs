@@ -107,3 +107,33 @@ fn what_a_copy_renews_while_its_sandbox_is_removed_is_the_hosts() {
     host.works(&realm, "still-signed-in");
     assert_eq!((realm.identity.count("refreshes"), realm.identity.count("reuseDetections")), (1, 0));
 }
+
+#[test]
+fn a_login_that_is_kept_the_same_is_renewed_once_although_both_sides_need_it_at_once() {
+    let realm = Realm::new();
+    let host = HostClaude::new();
+    realm.sign_in_host(&realm.identity.issue());
+    realm.choose("sync", "host-login");
+    let sandbox = realm.start();
+    realm.works("", "with-the-copy");
+    for round in 1..=4 {
+        let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
+        // Whoever asks second would find the first still waiting for its answer.
+        let _ = realm.identity.ask("fault", &json!({ "on": "refresh", "times": 2, "kind": "slow", "ms": 500 }));
+        let inside = realm.asking("", "say renewed").spawn();
+        let outside = host.call(&realm, &["-p", "say renewed"]).spawn();
+        for done in [inside.wait(), outside.wait()] {
+            let is_answered = done.status == 0 && done.out().trim() == "renewed";
+            assert!(is_answered, "in round {round}: {}\n{:#?}", done.told("gave no answer"), realm.seen());
+        }
+        let _ = realm.identity.ask("clear", &json!({}));
+        until("both sides have the same login", || {
+            let (inside, outside) = (realm.login_in(&sandbox), host.login(&realm));
+            (inside["refreshToken"] == outside["refreshToken"]).then_some(())
+        });
+        assert_eq!(realm.identity.count("refreshes"), round, "{:#?}", realm.seen());
+    }
+    assert_eq!((realm.identity.count("reuseDetections"), realm.identity.count("refusedRefreshes")), (0, 0));
+    host.works(&realm, "still-signed-in");
+    realm.works("", "still-signed-in");
+}
