@@ -37,8 +37,13 @@ fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
 
     // Another content is another approval, and the running sandbox says that it is outdated.
     world.write(".boxwood/Dockerfile", format!("{dockerfile}RUN echo again >>/from-the-dockerfile\n"));
+    let told = world.start();
+    assert!(told.action == EnsureAction::Attached && told.sandbox.is_outdated, "{told:?}");
+    assert!(world.list()[0].is_outdated);
+    assert!(world.boxwood(["list"]).run().ok().out().contains("(outdated)"));
     let _ = world.boxwood(["refresh", "--json"]).run().refused(ErrorCode::ConfigApproval);
     let again: EnsureResult = world.boxwood(["refresh", "--json", "--approve-config"]).run().json();
+    assert!(!again.sandbox.is_outdated && !world.list()[0].is_outdated);
     world.forget_image(&again.sandbox.image);
     assert_eq!(world.sh("cat /from-the-dockerfile").ok().out(), format!("{mark}\nagain\n"));
 }
@@ -98,7 +103,7 @@ fn a_context_is_built_again_only_when_something_of_it_has_changed() {
 }
 
 #[test]
-fn a_dockerfile_named_on_the_command_line_needs_no_approval() {
+fn by_both_a_dockerfile_named_on_the_command_line_needs_no_approval() {
     let world = World::new();
     let mark = unique(&world);
     world.write("Dockerfile", format!("FROM debian:bookworm-slim\nCOPY wanted /copied\nRUN echo {mark}\n"));
