@@ -26,7 +26,7 @@ fn killed_at(path: &str, verb: &[&str], prepare: impl Fn(&World)) -> (World, Gat
 }
 
 #[test]
-fn a_start_interrupted_by_a_kill_leaves_nothing_half_made() {
+fn by_both_a_start_interrupted_by_a_kill_leaves_nothing_half_made() {
     for path in [CREATE, "/start", "/exec"] {
         let (world, _gate) = killed_at(path, &["start"], |world| {
             let _ = world.start();

@@ -68,7 +68,7 @@ fn interrupted_at(start: Start, path: &str, moment: Moment) {
 }
 
 #[test]
-fn a_start_interrupted_while_the_container_is_made_is_undone() {
+fn by_both_a_start_interrupted_while_the_container_is_made_is_undone() {
     interrupted_at(Start::First, "/containers/create?name=boxwood-project", Moment::Before);
     interrupted_at(Start::First, "/containers/create?name=boxwood-project", Moment::After);
 }

@@ -171,7 +171,7 @@ fn alone_prune_removes_what_unfinished_builds_left_and_nothing_built_upon_ours()
 }
 
 #[test]
-fn alone_prune_removes_what_is_unused_and_a_dry_run_removes_nothing() {
+fn alone_by_both_prune_removes_what_is_unused_and_a_dry_run_removes_nothing() {
     let world = World::new();
     let foreign = Foreign::make(&world);
     let running = world.start().sandbox;
