@@ -83,7 +83,6 @@ pub(crate) async fn agent(
     if matches!(variant, ImageVariant::Rust) {
         args.insert("STAGES".to_owned(), "rust".to_owned());
     }
-    args.insert("VERSION".to_owned(), env!("CARGO_PKG_VERSION").to_owned());
     let spec = BuildSpec {
         dockerfile: "Dockerfile".to_owned(),
         target: variant.as_str().to_owned(),
