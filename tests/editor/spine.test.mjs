@@ -90,12 +90,16 @@ describe("the spine", { timeout: 1_800_000 }, () => {
     assert.equal(await stateOf(await containerOf(project)), "exited");
   });
 
-  step("Start again takes the same container and the conversation goes on", async () => {
+  step("Start again takes the same container and opens Claude anew; what was said before is kept", async () => {
     const previous = await containerOf(project);
     await window.palette("Start Claude Sandbox");
     await window.statusBarItem(/Claude: healthy/);
     assert.equal(await containerOf(project), previous);
-    await window.terminal(/Claude Code|FAKE-REPLY/);
+    // Not the terminal from before the stop, which had the answers in it.
+    await window.see("Claude anew", ({ terminal }) => /Claude Code/.test(terminal) && !/FAKE-REPLY/.test(terminal));
+    const said = await docker("exec", previous, "sh", "-c", "cat /home/boxwood/.claude/projects/*/*.jsonl");
+    assert.match(said, /is anybody there\?/);
+    assert.match(said, /FAKE-REPLY/);
   });
 
   step("Refresh makes a new container and keeps the project's files", async () => {

@@ -124,7 +124,17 @@ impl Registry {
 
     /// Takes note of whether a refresh would change a container.
     pub(crate) fn outdated(&self, container_id: &str, is_outdated: bool) {
-        self.lock().outdated.insert(container_id.to_owned(), is_outdated);
+        let mut table = self.lock();
+        table.outdated.insert(container_id.to_owned(), is_outdated);
+        let known = table.known.get_mut(container_id).filter(|known| known.info.is_outdated != is_outdated);
+        let changed = known.map(|known| {
+            known.info.is_outdated = is_outdated;
+            known.info.clone()
+        });
+        drop(table);
+        if let Some(sandbox) = changed {
+            self.hub.tell(Event::SandboxChanged { sandbox });
+        }
     }
 
     /// Takes note of the path for which a guard ended a container.

@@ -7,6 +7,7 @@ use boxwood_core::plan::Step;
 use boxwood_protocol::ErrorCode;
 use boxwood_protocol::config::SandboxConfig;
 use boxwood_protocol::params::{EnsureAction, EnsureParams, EnsureResult};
+use boxwood_protocol::sandbox::SandboxInfo;
 
 use crate::daemon::Daemon;
 use crate::error::Result;
@@ -35,16 +36,19 @@ pub(super) async fn attach(
         }
     };
     let known = &mended.or_else(|| daemon.registry.get(&known.info.id)).unwrap_or_else(|| known.clone());
+    let is_outdated = daemon.is_outdated(&known.detail);
+    daemon.registry.outdated(&known.detail.id, is_outdated);
     let request = params.config.clone().unwrap_or_default();
     let made_with = daemon.records.get(&known.info.id).map(|record| record.request).unwrap_or_default();
     if request != SandboxConfig::default() && request != made_with {
         warnings.push("it runs with other settings than these; 'boxwood refresh' applies them".to_owned());
     } else if let Some(difference) = difference(daemon, known, &made_with) {
         warnings.push(difference);
-    } else if daemon.is_outdated(&known.detail) {
+    } else if is_outdated {
         warnings.push("its configuration has changed since it was made; 'boxwood refresh' applies it".to_owned());
     }
-    Ok(EnsureResult { sandbox: known.info.clone(), action: EnsureAction::Attached, warnings })
+    let sandbox = SandboxInfo { is_outdated, ..known.info.clone() };
+    Ok(EnsureResult { sandbox, action: EnsureAction::Attached, warnings })
 }
 
 /// Makes the network of a running sandbox anew when that was taken away from it, and looks whether it is what it must be.

@@ -37,8 +37,13 @@ fn a_projects_dockerfile_is_built_once_it_has_been_approved() {
 
     // Another content is another approval, and the running sandbox says that it is outdated.
     world.write(".boxwood/Dockerfile", format!("{dockerfile}RUN echo again >>/from-the-dockerfile\n"));
+    let told = world.start();
+    assert!(told.action == EnsureAction::Attached && told.sandbox.is_outdated, "{told:?}");
+    assert!(world.list()[0].is_outdated);
+    assert!(world.boxwood(["list"]).run().ok().out().contains("(outdated)"));
     let _ = world.boxwood(["refresh", "--json"]).run().refused(ErrorCode::ConfigApproval);
     let again: EnsureResult = world.boxwood(["refresh", "--json", "--approve-config"]).run().json();
+    assert!(!again.sandbox.is_outdated && !world.list()[0].is_outdated);
     world.forget_image(&again.sandbox.image);
     assert_eq!(world.sh("cat /from-the-dockerfile").ok().out(), format!("{mark}\nagain\n"));
 }
