@@ -8,8 +8,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::{self, Result};
 
+mod beneath;
 mod remove;
 
+pub(crate) use beneath::{Found, open_beneath};
 pub(crate) use remove::remove_directory;
 
 /// Sees to it that a directory is there and entered by the person only. True when it was not there.

@@ -1,5 +1,6 @@
 //! Builds on the engine: contexts packed, lines told, failures worded.
 
+use std::io::Read as _;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,6 +12,7 @@ use bytes::Bytes;
 use futures::StreamExt as _;
 
 use crate::error::{self, Result};
+use crate::files::{self, Found};
 use crate::operations::Handle;
 use crate::sys::User;
 
@@ -52,27 +54,34 @@ impl Context {
         self.tar.append_data(&mut header, path, std::io::empty()).map_err(|cause| pack(&cause))
     }
 
-    /// Adds a file or link of the host under `path`, with its mode but without its times and owner: a checkout of the
-    /// same contents is the same context.
-    pub(crate) fn host_file(&mut self, path: &Path, source: &Path) -> Result<()> {
-        self.append_host(path, source).map_err(|cause| error::file("pack", source, &cause))
+    /// Adds the file or link at `source` below `project` under `path`, with its mode but without its times and owner: a
+    /// checkout of the same contents is the same context. A sandbox may be giving its name to something else meanwhile.
+    pub(crate) fn host_file(&mut self, path: &Path, project: &Path, source: &Path) -> Result<()> {
+        self.append_host(path, project, source).map_err(|cause| error::file("pack", &project.join(source), &cause))
     }
 
-    fn append_host(&mut self, path: &Path, source: &Path) -> std::io::Result<()> {
-        let metadata = source.symlink_metadata()?;
+    fn append_host(&mut self, path: &Path, project: &Path, source: &Path) -> std::io::Result<()> {
         let mut header = tar::Header::new_gnu();
-        header.set_metadata(&metadata);
-        header.set_mtime(0);
-        header.set_uid(0);
-        header.set_gid(0);
-        if metadata.is_symlink() {
-            header.set_size(0);
-            return self.tar.append_link(&mut header, path, std::fs::read_link(source)?);
+        match files::open_beneath(project, source)? {
+            Found::Link(target) => {
+                header.set_entry_type(tar::EntryType::Symlink);
+                header.set_mode(0o777);
+                header.set_mtime(0);
+                header.set_size(0);
+                self.tar.append_link(&mut header, path, target)
+            }
+            Found::File(mut file) => {
+                header.set_metadata(&file.metadata()?);
+                header.set_mtime(0);
+                header.set_uid(0);
+                header.set_gid(0);
+                // As much as is there now, whatever its size was a moment ago.
+                let mut contents = Vec::new();
+                file.read_to_end(&mut contents)?;
+                header.set_size(contents.len() as u64);
+                self.tar.append_data(&mut header, path, contents.as_slice())
+            }
         }
-        // As much as is there now, whatever its size was a moment ago.
-        let contents = std::fs::read(source)?;
-        header.set_size(contents.len() as u64);
-        self.tar.append_data(&mut header, path, contents.as_slice())
     }
 
     /// The packed context.

@@ -139,7 +139,8 @@ async fn own(
     let bundle = daemon.certificates.bundle_contents();
     let text = build::prepared(&text, daemon.user, bundle.as_ref().map(|_| build::CERTIFICATES));
     let left_out = placeholders(daemon, project);
-    let context = tokio::task::spawn_blocking(move || pack(&directory, &text, bundle.as_deref(), &left_out))
+    let root = PathBuf::from(project);
+    let context = tokio::task::spawn_blocking(move || pack(&root, &directory, &text, bundle.as_deref(), &left_out))
         .await
         .map_err(|cause| error::internal(cause.to_string()))??;
     let hash = content_hash([context.as_ref()]);
@@ -168,6 +169,7 @@ fn placeholders(daemon: &Daemon, project: &str) -> HashSet<PathBuf> {
 }
 
 fn pack(
+    project: &Path,
     directory: &Path,
     dockerfile: &str,
     bundle: Option<&[u8]>,
@@ -202,7 +204,8 @@ fn pack(
             )
             .hint("list what the build does not need in a .dockerignore file, or move the Dockerfile into .boxwood/"));
         }
-        context.host_file(relative, entry.path())?;
+        let Ok(source) = entry.path().strip_prefix(project) else { continue };
+        context.host_file(relative, project, source)?;
     }
     context.finish()
 }
