@@ -20,6 +20,7 @@ use tokio::time::Instant;
 
 use super::guarded;
 
+pub(crate) mod gate;
 pub(crate) mod notes;
 
 /// What is to be done under a lock.
@@ -37,6 +38,9 @@ pub(crate) const NAMES: [&str; 2] = [Purpose::Write.name(), Purpose::Refresh.nam
 const OWNER: &str = ".oauth_refresh.lock.owner";
 /// Largest such file.
 const MAX_OWNER: usize = 4096;
+/// What locks are called until they are written down.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+const ASIDE: &str = ".boxwood-lock-";
 /// How long to wait before a held lock is looked at again, at first and at most. Nothing announces that it is free.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
 
@@ -101,6 +105,8 @@ impl fmt::Display for LockError {
 #[derive(Debug)]
 pub(crate) struct Lock {
     held: Vec<Directory>,
+    /// The gate within which nobody else can do what the lock is for.
+    within: Option<Directory>,
     lost: watch::Receiver<bool>,
     toucher: JoinHandle<()>,
 }
@@ -108,7 +114,7 @@ pub(crate) struct Lock {
 impl Lock {
     /// Whether somebody else took it over or away. What is done under it must then not be finished.
     pub(crate) fn is_lost(&self) -> bool {
-        *self.lost.borrow() || !self.held.iter().all(Directory::is_ours)
+        *self.lost.borrow() || !self.held.iter().chain(&self.within).all(Directory::is_ours)
     }
 }
 
@@ -128,13 +134,27 @@ pub(crate) async fn take(storage: &Path, purpose: Purpose, patience: Duration) -
 }
 
 async fn take_with(storage: &Path, purpose: Purpose, patience: Duration, habits: Habits) -> Result<Lock, LockError> {
+    patiently(patience, || {
+        if purpose == Purpose::Refresh
+            && let Some(gate) = gate::closed(storage)
+        {
+            let mut lock = hold(Vec::new(), habits);
+            lock.within = Some(gate);
+            return Ok(lock);
+        }
+        attempt(storage, purpose, habits).map(|held| hold(held, habits))
+    })
+    .await
+}
+
+/// Tries again for as long as somebody holds what is wanted, but not for longer than that.
+async fn patiently<T>(patience: Duration, mut attempt: impl FnMut() -> Result<T, LockError>) -> Result<T, LockError> {
     let deadline = Instant::now() + patience;
     let mut pause = PAUSES.0;
     loop {
-        let cause = match attempt(storage, purpose, habits) {
-            Ok(held) => return Ok(hold(held, habits)),
-            Err(cause @ LockError::Failed(..)) => return Err(cause),
+        let cause = match attempt() {
             Err(cause @ LockError::Held { .. }) => cause,
+            done => return done,
         };
         if Instant::now() + pause > deadline {
             return Err(cause);
@@ -189,7 +209,7 @@ fn hold(held: Vec<Directory>, habits: Habits) -> Lock {
             }
         }
     });
-    Lock { held, lost, toucher }
+    Lock { held, within: None, lost, toucher }
 }
 
 /// One directory that is a lock.
@@ -219,17 +239,8 @@ impl Directory {
     fn make(path: PathBuf, habits: Habits) -> Result<Self, Refused> {
         // Three times: one that vanished while it was looked at, and one that was stale, leave a free place.
         for _ in 0..3 {
-            match fs::create_dir(&path) {
-                Ok(()) => {
-                    return match fs::symlink_metadata(&path) {
-                        Ok(metadata) => {
-                            let mark = Mark::of(&metadata);
-                            notes::write(&path, &mark);
-                            Ok(Self { path, mark })
-                        }
-                        Err(cause) => Err(Refused::Failed(path, cause)),
-                    };
-                }
+            match create(&path) {
+                Ok(mark) => return Ok(Self { path, mark }),
                 Err(cause) if cause.kind() == io::ErrorKind::AlreadyExists => {}
                 Err(cause) => return Err(Refused::Failed(path, cause)),
             }
@@ -304,6 +315,50 @@ impl Mark {
         let inode = 0;
         Self { inode, born: metadata.created().ok() }
     }
+}
+
+/// Makes a lock, and writes it down before it is one where that can be done: a daemon that is killed then leaves none that the
+/// next one does not know to be its.
+fn create(path: &Path) -> io::Result<Mark> {
+    match create_aside(path) {
+        Err(cause) if cause.kind() == io::ErrorKind::Unsupported => {
+            fs::create_dir(path)?;
+            let mark = Mark::of(&fs::symlink_metadata(path)?);
+            notes::write(path, None, &mark);
+            Ok(mark)
+        }
+        done => done,
+    }
+}
+
+/// Makes it under another name, and gives it its own when it is written down.
+#[cfg(any(target_os = "linux", target_os = "macos"))]
+fn create_aside(path: &Path) -> io::Result<Mark> {
+    use rustix::fs::{CWD, RenameFlags, renameat_with};
+    use rustix::io::Errno;
+
+    let aside = path.with_file_name(format!("{ASIDE}{}", crate::sys::trace_id()));
+    fs::create_dir(&aside)?;
+    let made = fs::symlink_metadata(&aside).and_then(|metadata| {
+        let mark = Mark::of(&metadata);
+        notes::write(path, Some(&aside), &mark);
+        // Never in the place of one that is there, which is somebody else's.
+        let renamed = renameat_with(CWD, &aside, CWD, path, RenameFlags::NOREPLACE).map_err(|cause| match cause {
+            Errno::INVAL | Errno::NOSYS | Errno::NOTSUP => io::ErrorKind::Unsupported.into(),
+            cause => io::Error::from(cause),
+        });
+        renamed.inspect_err(|_| notes::forget(&mark)).map(|()| mark)
+    });
+    if made.is_err() {
+        // It is empty, and nobody knows its name.
+        let _ = fs::remove_dir(&aside);
+    }
+    made
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "macos")))]
+fn create_aside(_path: &Path) -> io::Result<Mark> {
+    Err(io::ErrorKind::Unsupported.into())
 }
 
 /// How long ago it was touched; one from the future was touched now.

@@ -10,12 +10,15 @@ use super::hold::{self, clock};
 use super::origin::Origin;
 use super::sync::Pair;
 use crate::claude_directory::ClaudeDirectory;
-use crate::credentials::locks::{self, Purpose};
+use crate::credentials::locks::gate::Gate;
+use crate::credentials::locks::{self, Lock, LockError, Purpose};
 use crate::daemon::Daemon;
 use crate::error::Result;
 
 /// How long Claude Code's own locks are waited for.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// How long somebody who has knocked is waited for. Claude Code tries again after one or two seconds.
+const COMING: Duration = Duration::from_secs(4);
 
 /// Makes the login of a sandbox and of the source that it has a copy of the same, under Claude Code's own locks of both.
 pub(crate) async fn make_same(
@@ -24,20 +27,33 @@ pub(crate) async fn make_same(
     origin: &Origin,
     winner: Option<CredentialSide>,
 ) -> Result<Decision> {
-    let storage = origin.storage(daemon);
+    let source = locked(daemon, origin).await?;
+    make_same_within(&source, daemon, sandbox, origin, winner).await
+}
+
+/// Keeps the source of copies from being renewed.
+async fn locked(daemon: &Daemon, origin: &Origin) -> Result<Lock> {
+    locks::take(&origin.storage(daemon), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))
+}
+
+async fn make_same_within(
+    source: &Lock,
+    daemon: &Daemon,
+    sandbox: &str,
+    origin: &Origin,
+    winner: Option<CredentialSide>,
+) -> Result<Decision> {
     let home = daemon.records.home(sandbox);
     let directory = ClaudeDirectory::open(&home)?;
     directory.free_locks()?;
-    let host_lock = locks::take(&storage, Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
-    let sandbox_lock =
-        locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
+    let copy = locks::take(&home.join(".claude"), Purpose::Refresh, PATIENCE).await.map_err(|cause| held(&cause))?;
     let account = origin.login(daemon).await.ok().flatten().map(|login| login.account).unwrap_or_default();
     let own = daemon.paths.sandbox(sandbox);
     Pair { host: origin.holder(daemon)?.as_ref(), account, sandbox: &directory, own: &own }.make_same(
         winner,
         &clock(),
         &mut || {
-            if host_lock.is_lost() || sandbox_lock.is_lost() {
+            if source.is_lost() || copy.is_lost() {
                 return Err(RpcError::new(
                     ErrorCode::CredentialLocked,
                     "somebody else took over the lock of the login",
@@ -46,6 +62,38 @@ pub(crate) async fn make_same(
             Ok(())
         },
     )
+}
+
+/// Has nobody renew the copy in a sandbox any more without knocking. Nothing where that cannot be had there.
+pub(crate) async fn close(daemon: &Daemon, sandbox: &str) -> Result<Option<Gate>> {
+    match Gate::close(&daemon.records.home(sandbox).join(".claude"), PATIENCE).await {
+        Ok(gate) => Ok(Some(gate)),
+        Err(LockError::Failed(path, cause)) => {
+            tracing::warn!(path = %path.display(), %cause, "both sides of a login may renew it at once");
+            Ok(None)
+        }
+        Err(cause) => Err(held(&cause)),
+    }
+}
+
+/// Lets whoever has knocked renew the copy, while nobody renews the source: of a login that is good for once, only one side
+/// makes the next. `came` begins to listen, and gives what ends when somebody comes. Says whether somebody did.
+pub(crate) async fn let_renew<F: Future<Output = ()>>(
+    daemon: &Daemon,
+    sandbox: &str,
+    origin: &Origin,
+    gate: &mut Option<Gate>,
+    came: impl FnOnce() -> F,
+) -> Result<(Decision, bool)> {
+    let source = locked(daemon, origin).await?;
+    // What was renewed at the source meanwhile is found inside instead of being renewed.
+    make_same_within(&source, daemon, sandbox, origin, None).await?;
+    let came = came();
+    drop(gate.take());
+    let has_come = tokio::time::timeout(COMING, came).await.is_ok();
+    // Whoever came is waited for.
+    *gate = close(daemon, sandbox).await?;
+    Ok((make_same_within(&source, daemon, sandbox, origin, None).await?, has_come))
 }
 
 /// Makes a sandbox's copy of a login the same as the login before its home goes. What cannot be decided goes as it is.
@@ -64,6 +112,6 @@ pub(crate) async fn write_back_soon(daemon: &Daemon, sandbox: &str) {
     }
 }
 
-fn held(cause: &locks::LockError) -> RpcError {
+fn held(cause: &LockError) -> RpcError {
     RpcError::new(ErrorCode::CredentialLocked, cause.to_string())
 }

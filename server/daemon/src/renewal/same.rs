@@ -1,20 +1,23 @@
-//! Keeps the copies of a login the same as the login: whatever one side writes, the other has at once.
+//! Keeps the copies of a login the same as the login: whatever one side writes, the other has at once, and no two sides renew
+//! it at once.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use boxwood_core::credentials::expiry::pause_ms;
 use boxwood_core::credentials::sync::{Conflict, Decision};
 use boxwood_core::credentials::{CredentialFile, View};
-use boxwood_protocol::Event;
 use boxwood_protocol::credentials::CredentialMode;
+use boxwood_protocol::{ErrorCode, Event, RpcError};
 use tokio::task::JoinSet;
 
 use super::until;
-use super::watch::Who;
+use super::watch::{Knocks, Who};
+use crate::credentials::locks::gate::Gate;
 use crate::daemon::Daemon;
 use crate::error::Result;
-use crate::provisioning::copies::make_same;
+use crate::provisioning::copies::{close, let_renew, make_same};
 use crate::provisioning::hold;
 use crate::provisioning::origin::Origin;
 
@@ -32,6 +35,26 @@ struct Copy {
     failures: u32,
     not_before_ms: i64,
     conflict: Option<Conflict>,
+    door: Door,
+}
+
+/// By which whoever renews inside has to come.
+#[derive(Default)]
+struct Door {
+    gate: Option<Gate>,
+    /// There can be none here.
+    is_gateless: bool,
+    /// How often somebody had knocked when that was looked at last.
+    answered: u64,
+    /// How often in a row nobody came in who had knocked.
+    vain: u32,
+}
+
+impl Door {
+    /// Whether anybody may renew who does not knock, and that need not be so.
+    fn is_open(&self) -> bool {
+        !self.is_gateless && self.gate.as_ref().is_none_or(Gate::is_lost)
+    }
 }
 
 /// Follows all copies for as long as the daemon lives.
@@ -39,7 +62,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
     let mut changed = daemon.renewals.changed.subscribe();
     let mut running = daemon.registry.running();
     let mut copies: BTreeMap<String, Copy> = BTreeMap::new();
-    let mut work: JoinSet<(String, Made)> = JoinSet::new();
+    let mut work: JoinSet<(String, Door, Made)> = JoinSet::new();
     loop {
         changed.borrow_and_update();
         running.borrow_and_update();
@@ -48,7 +71,7 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
             _ = changed.changed() => {}
             _ = running.changed() => {}
             Some(joined) = work.join_next() => match joined {
-                Ok((id, outcome)) => ended(daemon, &mut copies, &id, outcome),
+                Ok((id, door, outcome)) => ended(daemon, &mut copies, &id, door, outcome),
                 Err(_) => copies.retain(|_, copy| !copy.is_busy),
             },
             () = until(&daemon.renewals, retry_ms) => {}
@@ -57,38 +80,77 @@ pub(super) async fn run(daemon: &Arc<Daemon>) {
 }
 
 /// Begins what is due, and gives the moment at which something is to be tried again.
-fn look(daemon: &Arc<Daemon>, copies: &mut BTreeMap<String, Copy>, work: &mut JoinSet<(String, Made)>) -> Option<i64> {
+fn look(
+    daemon: &Arc<Daemon>,
+    copies: &mut BTreeMap<String, Copy>,
+    work: &mut JoinSet<(String, Door, Made)>,
+) -> Option<i64> {
     let list = daemon.registry.list().into_iter().map(|info| info.id);
     let all: BTreeMap<String, Origin> =
         list.filter_map(|id| Some((source(daemon, &id)?, id))).map(|(s, id)| (id, s)).collect();
     copies.retain(|id, copy| copy.is_busy || all.contains_key(id));
-    let inside = |id: &String| daemon.records.home(id).join(".claude");
-    let directories: BTreeSet<_> = all.iter().flat_map(|(id, source)| [inside(id), source.storage(daemon)]).collect();
+    let both = |(id, source): (&String, &Origin)| [inside(daemon, id), source.storage(daemon)];
+    let directories: BTreeSet<_> = all.iter().flat_map(both).collect();
     daemon.renewals.watch.follow(Who::Same, directories);
     let now_ms = daemon.renewals.clock().now_ms;
     for (id, source) in &all {
         let copy = copies.entry(id.clone()).or_default();
-        if copy.is_busy || copy.not_before_ms > now_ms || copy.seen == Some(see(daemon, id, source)) {
+        if copy.is_busy || copy.not_before_ms > now_ms {
+            continue;
+        }
+        let is_at_rest = !copy.door.is_open() && copy.door.answered == knocks(daemon, id);
+        if is_at_rest && copy.seen == Some(see(daemon, id, source)) {
             continue;
         }
         copy.is_busy = true;
         let (daemon, id, kind) = (Arc::clone(daemon), id.clone(), source.clone());
+        let mut door = std::mem::take(&mut copy.door);
         work.spawn(async move {
             let _turn = daemon.turn(&id).lock_owned().await;
-            let outcome = same(&daemon, &id, &kind).await;
-            (id, outcome)
+            let outcome = same(&daemon, &id, &kind, &mut door).await;
+            // Also those who came in between: they try again.
+            door.answered = knocks(&daemon, &id);
+            (id, door, outcome)
         });
     }
     copies.values().filter(|copy| !copy.is_busy).map(|copy| copy.not_before_ms).filter(|moment| *moment > now_ms).min()
 }
 
-async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Made {
+/// Where a sandbox's copy is.
+fn inside(daemon: &Daemon, sandbox: &str) -> PathBuf {
+    daemon.records.home(sandbox).join(".claude")
+}
+
+/// How often somebody there began to renew, or would have liked to.
+fn knocks(daemon: &Daemon, sandbox: &str) -> u64 {
+    daemon.renewals.watch.knocks().borrow().get(&inside(daemon, sandbox)).copied().unwrap_or_default()
+}
+
+async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin, door: &mut Door) -> Made {
     if source(daemon, sandbox).as_ref() != Some(kind) {
         return Ok(None);
     }
+    let has_knocked = !door.is_open() && door.answered != knocks(daemon, sandbox);
+    if door.is_open() {
+        drop(door.gate.take());
+        door.gate = close(daemon, sandbox).await?;
+        door.is_gateless = door.gate.is_none();
+    }
     // Seen before it is decided: what comes in between is then something else than was seen.
     let before = see(daemon, sandbox, kind);
-    let decision = make_same(daemon, sandbox, kind, None).await?;
+    let decision = match has_knocked && door.gate.is_some() {
+        true => {
+            let (decision, has_come) =
+                let_renew(daemon, sandbox, kind, &mut door.gate, || another(daemon, sandbox)).await?;
+            door.vain = if has_come { 0 } else { door.vain.saturating_add(1) };
+            // Somebody may have been ended in between. But for whoever knocks for fun, the login is not kept from being renewed.
+            if door.vain > 1 {
+                return Err(RpcError::new(ErrorCode::CredentialLocked, "nobody came to renew who had knocked"));
+            }
+            decision
+        }
+        false => make_same(daemon, sandbox, kind, None).await?,
+    };
     // After a copy it is looked at once more: what came in between must not be taken for what was copied.
     let seen = match decision {
         Decision::Copy { .. } => None,
@@ -97,9 +159,20 @@ async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin) -> Made {
     Ok(Some((decision, seen)))
 }
 
-fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, outcome: Made) {
+/// Begins to listen, and ends when somebody knocks.
+fn another(daemon: &Daemon, sandbox: &str) -> impl Future<Output = ()> + use<> {
+    let (before, inside) = (knocks(daemon, sandbox), inside(daemon, sandbox));
+    let mut heard = daemon.renewals.watch.knocks();
+    async move {
+        let has_another = |knocks: &Knocks| knocks.get(&inside).is_some_and(|count| *count > before);
+        // It ends with the daemon otherwise.
+        drop(heard.wait_for(has_another).await);
+    }
+}
+
+fn ended(daemon: &Daemon, copies: &mut BTreeMap<String, Copy>, id: &str, door: Door, outcome: Made) {
     let Some(copy) = copies.get_mut(id) else { return };
-    copy.is_busy = false;
+    (copy.is_busy, copy.door) = (false, door);
     match outcome {
         Ok(Some((decision, seen))) => {
             (copy.seen, copy.failures) = (seen, 0);

@@ -297,3 +297,71 @@ async fn what_one_side_of_a_copy_writes_the_other_has() {
     }
     task.abort();
 }
+
+/// Tries to renew in a directory as Claude Code does, once. False when the older lock is held, before which it gives the newer
+/// one back.
+fn renews(storage: &Path, renew: impl FnOnce()) -> bool {
+    let (newer, older) = (storage.join(".oauth_refresh.lock"), storage.with_file_name(".claude.lock"));
+    if fs::create_dir(&newer).is_err() {
+        return false;
+    }
+    let is_free = fs::create_dir(&older).is_ok();
+    if is_free {
+        renew();
+        fs::remove_dir(&older).expect("given back");
+    }
+    fs::remove_dir(&newer).expect("given back");
+    is_free
+}
+
+#[tokio::test]
+async fn a_copy_is_renewed_only_while_nobody_renews_the_login() {
+    let world = World::new(8 * HOUR, &[]);
+    let host = world.root.join(".claude");
+    put(&host, &login(1, world.now_ms() + HOUR));
+    world.sandbox("a", true, CredentialSource::HostLogin, CredentialMode::Sync);
+    let inside = world.inside("a");
+    let gate = inside.with_file_name(".claude.lock");
+    let task = world.run();
+    let within = async |what: &str, is_so: &dyn Fn() -> bool| {
+        let deadline = Instant::now() + Duration::from_secs(60);
+        while !is_so() {
+            assert!(Instant::now() < deadline, "waited in vain for {what}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    within("the copy", &|| read(&inside)["refreshToken"] == json!("sk-ant-ort01-1") && gate.is_dir()).await;
+
+    // Who knocks and does not come keeps nobody from renewing for long.
+    let newer = inside.join(".oauth_refresh.lock");
+    within("somebody to be waited for", &|| {
+        let is_open = !gate.exists();
+        if !is_open {
+            fs::create_dir(&newer).and_then(|()| fs::remove_dir(&newer)).expect("knocked");
+        }
+        is_open
+    })
+    .await;
+    within("an end of it", &|| gate.is_dir() && !host.join(".oauth_refresh.lock").exists()).await;
+
+    // Somebody renews the login, and meanwhile somebody inside would like to.
+    fs::create_dir(host.join(".oauth_refresh.lock")).expect("taken");
+    assert!(!renews(&inside, || ()), "the gate is closed");
+    assert!(gate.is_dir(), "and stays closed while the login is renewed");
+    put(&host, &login(2, world.now_ms() + 2 * HOUR));
+    fs::remove_dir(host.join(".oauth_refresh.lock")).expect("given back");
+    let has_second = || read(&inside)["refreshToken"] == json!("sk-ant-ort01-2");
+    within("who knocked to come in", &|| {
+        renews(&inside, || {
+            assert!(has_second(), "what was renewed meanwhile is there by then");
+            assert!(host.join(".oauth_refresh.lock").is_dir(), "nobody else renews meanwhile");
+            put(&inside, &login(3, world.now_ms() + 3 * HOUR));
+        })
+    })
+    .await;
+    within("what was renewed inside", &|| read(&host)["refreshToken"] == json!("sk-ant-ort01-3")).await;
+    within("an end", &|| gate.is_dir() && !host.join(".oauth_refresh.lock").exists()).await;
+    task.abort();
+    assert!(task.await.is_err_and(|end| end.is_cancelled()));
+    within("the gate to open", &|| !gate.exists()).await;
+}

@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::credentials::host::CREDENTIALS;
 use crate::provisioning::origin::Origin;
 
-/// Made when Claude Code renews, also where its login is in a keychain and no file changes.
+/// Made when Claude Code renews or would like to, also where its login is in a keychain and no file changes.
 const REFRESH: &str = ".oauth_refresh.lock";
 
 /// Who wants to know.
@@ -26,8 +26,12 @@ pub(super) enum Who {
 /// A directory is known again by its name and by what is there: another one may take its place.
 type Watched = BTreeMap<PathBuf, Option<u64>>;
 
+/// How often somebody began to renew, by the directory of the login.
+pub(super) type Knocks = BTreeMap<PathBuf, u64>;
+
 /// Watches directories; raises a number when a login in one of them may have changed.
 pub(super) struct Watch {
+    knocks: watch::Sender<Knocks>,
     changed: Arc<watch::Sender<u64>>,
     wanted: Arc<Mutex<BTreeMap<Who, BTreeSet<PathBuf>>>>,
     inner: Mutex<Option<(RecommendedWatcher, Watched)>>,
@@ -35,7 +39,12 @@ pub(super) struct Watch {
 
 impl Watch {
     pub(super) fn new(changed: Arc<watch::Sender<u64>>) -> Self {
-        Self { changed, wanted: Arc::default(), inner: Mutex::default() }
+        Self { knocks: watch::Sender::default(), changed, wanted: Arc::default(), inner: Mutex::default() }
+    }
+
+    /// How often somebody knocked where, from now on.
+    pub(super) fn knocks(&self) -> watch::Receiver<Knocks> {
+        self.knocks.subscribe()
     }
 
     /// Watches these directories for `who`, and those above them that may put another one in their place. To be called
@@ -70,7 +79,12 @@ impl Watch {
 
     fn start(&self) -> Option<RecommendedWatcher> {
         let (changed, wanted) = (Arc::clone(&self.changed), Arc::clone(&self.wanted));
+        let knocks = self.knocks.clone();
         let on_change = move |change: notify::Result<notify::Event>| {
+            if let Some(directory) = change.as_ref().ok().and_then(knocked_at) {
+                knocks.send_modify(|knocks| *knocks.entry(directory.to_path_buf()).or_default() += 1);
+                changed.send_modify(|count| *count += 1);
+            }
             let wanted = wanted.lock().unwrap_or_else(PoisonError::into_inner);
             // After lost events everything may have changed.
             if change.map_or(true, |change| counts(&change, wanted.values().flatten())) {
@@ -81,6 +95,12 @@ impl Watch {
             .inspect_err(|cause| tracing::warn!(%cause, "logins cannot be watched"))
             .ok()
     }
+}
+
+/// The directory of a login that somebody began to renew.
+fn knocked_at(change: &notify::Event) -> Option<&Path> {
+    let path = change.paths.first().filter(|path| path.file_name().is_some_and(|name| name == REFRESH))?;
+    matches!(change.kind, EventKind::Create(_)).then(|| path.parent()).flatten()
 }
 
 /// Whether a login may have changed. Agents write into these directories all the time; nothing else in them counts.
@@ -115,7 +135,7 @@ fn inode(_path: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use notify::event::{AccessKind, CreateKind, Flag, MetadataKind, RenameMode};
+    use notify::event::{AccessKind, CreateKind, Flag, MetadataKind, RemoveKind, RenameMode};
 
     use super::*;
 
@@ -138,6 +158,19 @@ mod tests {
         check(mode, "/s/logins/default/.claude", false);
         let lost = notify::Event::new(EventKind::Other).set_flag(Flag::Rescan);
         assert!(counts(&lost, wanted.iter()));
+    }
+
+    #[test]
+    fn who_begins_to_renew_has_knocked_and_who_has_ended_has_not() {
+        let check = |kind: EventKind, path: &str, expected: Option<&str>| {
+            let change = notify::Event::new(kind).add_path(path.into());
+            assert_eq!(knocked_at(&change), expected.map(Path::new), "{kind:?} {path}");
+        };
+        let (made, gone) = (EventKind::Create(CreateKind::Folder), EventKind::Remove(RemoveKind::Folder));
+        check(made, "/h/.claude/.oauth_refresh.lock", Some("/h/.claude"));
+        check(gone, "/h/.claude/.oauth_refresh.lock", None);
+        check(made, "/h/.claude/.storage-write.lock", None);
+        check(made, "/h/.claude/.oauth_refresh.lock.owner", None);
     }
 
     #[tokio::test]

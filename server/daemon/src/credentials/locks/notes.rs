@@ -17,6 +17,9 @@ static NOTES: OnceLock<PathBuf> = OnceLock::new();
 #[derive(Serialize, Deserialize)]
 struct Note {
     path: PathBuf,
+    /// Where it was before it had its name.
+    #[serde(default)]
+    aside: Option<PathBuf>,
     mark: Mark,
 }
 
@@ -34,11 +37,15 @@ pub(crate) fn keep_in(state: &Path) {
 
 fn give_back(directory: &Path) {
     for entry in fs::read_dir(directory).into_iter().flatten().flatten() {
-        if let Some(Note { path, mark }) = files::read_json(&entry.path())
-            && fs::symlink_metadata(&path).is_ok_and(|found| found.is_dir() && Mark::of(&found) == mark)
+        let note = files::read_json::<Note>(&entry.path());
+        for (path, mark) in
+            note.iter().flat_map(|note| [Some(&note.path), note.aside.as_ref()].map(|path| (path, note.mark)))
         {
-            let outcome = fs::remove_dir(&path);
-            tracing::info!(path = %path.display(), is_free = outcome.is_ok(), "gave back a lock of a daemon that was killed");
+            let Some(path) = path else { continue };
+            if fs::symlink_metadata(path).is_ok_and(|found| found.is_dir() && Mark::of(&found) == mark) {
+                let is_free = fs::remove_dir(path).is_ok();
+                tracing::info!(path = %path.display(), is_free, "gave back a lock of a daemon that was killed");
+            }
         }
         let _ = fs::remove_file(entry.path());
     }
@@ -49,10 +56,10 @@ fn file(directory: &Path, mark: &Mark) -> PathBuf {
     directory.join(format!("{}-{born}.json", mark.inode))
 }
 
-/// Writes down a lock that was just taken.
-pub(super) fn write(path: &Path, mark: &Mark) {
+/// Writes down a lock that is about to be taken, or that just was.
+pub(super) fn write(path: &Path, aside: Option<&Path>, mark: &Mark) {
     let Some(directory) = NOTES.get() else { return };
-    let note = Note { path: path.to_path_buf(), mark: *mark };
+    let note = Note { path: path.to_path_buf(), aside: aside.map(Path::to_path_buf), mark: *mark };
     if let Err(problem) = files::write_json(&file(directory, mark), &note) {
         tracing::warn!(%problem, "a lock could not be written down");
     }
@@ -71,8 +78,8 @@ mod tests {
 
     use super::*;
 
-    fn note(directory: &Path, path: &Path, mark: Mark) {
-        let note = Note { path: path.to_path_buf(), mark };
+    fn note(directory: &Path, path: &Path, aside: Option<&Path>, mark: Mark) {
+        let note = Note { path: path.to_path_buf(), aside: aside.map(Path::to_path_buf), mark };
         files::write_json(&file(directory, &mark), &note).expect("written");
     }
 
@@ -88,14 +95,17 @@ mod tests {
         };
         fs::create_dir(&notes).expect("made");
         let (ours, mark) = made("ours.lock");
-        note(&notes, &ours, mark);
+        note(&notes, &ours, None, mark);
+        // It was killed before the lock had its name, which somebody else's has by now.
+        let (aside, begun) = made(".boxwood-lock-1");
         // Somebody took it over meanwhile.
         let (theirs, other) = made("theirs.lock");
-        note(&notes, &theirs, Mark { inode: other.inode + 1, born: Some(SystemTime::now()) });
-        note(&notes, &root.path().join("gone.lock"), Mark { inode: 1, born: None });
+        note(&notes, &theirs, Some(&aside), begun);
+        note(&notes, &theirs, None, Mark { inode: other.inode + 1, born: Some(SystemTime::now()) });
+        note(&notes, &root.path().join("gone.lock"), None, Mark { inode: 1, born: None });
         fs::write(notes.join("half"), "{").expect("written");
         give_back(&notes);
-        assert!(!ours.exists() && theirs.exists());
+        assert!(!ours.exists() && !aside.exists() && theirs.exists());
         assert_eq!(fs::read_dir(&notes).expect("there").count(), 0);
     }
 }

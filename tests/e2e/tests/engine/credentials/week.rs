@@ -140,9 +140,13 @@ fn for_a_week_nobody_is_logged_out() {
         if let Some(fault) = fault {
             let _ = realm.identity.ask("fault", &fault);
         }
-        // Of the two sides of a login that is kept the same, the one or the other is first.
+        // Of the two sides of a login that is kept the same, the one or the other is first, or both are at once.
         let (first, second) = if round % 2 == 0 { (&mut outside, &mut sync) } else { (&mut sync, &mut outside) };
-        all_work(&realm, round, &mut [("isolated", &mut isolated), ("first", first)]);
+        let mut at_once = vec![("isolated", &mut isolated), ("first", first)];
+        if round % 3 == 0 {
+            at_once.push(("second", &mut *second));
+        }
+        all_work(&realm, round, &mut at_once);
         until("both sides have what was renewed", || {
             let (inside, out) = (realm.login_in(&copy), host.login(&realm));
             (inside["refreshToken"] == out["refreshToken"] && valid(&inside["accessToken"])).then_some(())

@@ -87,3 +87,35 @@ fn a_login_that_is_kept_the_same_is_renewed_by_whoever_needs_it() {
     assert_eq!(realm.identity.count("reuseDetections"), 0);
     assert!(!realm.status().is_in_conflict);
 }
+
+#[test]
+fn both_sides_of_a_login_that_is_kept_the_same_may_renew_it_at_once() {
+    let realm = Realm::new();
+    let host = HostClaude::new();
+    realm.sign_in_host(&realm.identity.issue());
+    realm.choose("sync", "host-login");
+    let sandbox = realm.start();
+    realm.works("", "with-the-copy");
+    for round in 1..=4 {
+        let _ = realm.identity.ask("expire", &json!({ "what": "access" }));
+        // Whoever asks second would find the first still waiting for its answer.
+        let _ = realm.identity.ask("fault", &json!({ "on": "refresh", "times": 2, "kind": "slow", "ms": 500 }));
+        let inside = realm.asking("", "say renewed").spawn();
+        let outside = host.call(&realm, &["-p", "say renewed"]).spawn();
+        for done in [inside.wait(), outside.wait()] {
+            let is_answered = done.status == 0 && done.out().trim() == "renewed";
+            assert!(is_answered, "in round {round}: {}\n{:#?}", done.told("gave no answer"), realm.seen());
+        }
+        let _ = realm.identity.ask("clear", &json!({}));
+        until("both sides have the same login", || {
+            let (inside, outside) = (realm.login_in(&sandbox), host.login(&realm));
+            (inside["refreshToken"] == outside["refreshToken"]).then_some(())
+        });
+        // Who was refused before and asks after may renew what was just renewed, which is good for once, too.
+        assert!(realm.identity.count("refreshes") >= round, "{:#?}", realm.seen());
+        let lost = (realm.identity.count("reuseDetections"), realm.identity.count("refusedRefreshes"));
+        assert_eq!(lost, (0, 0), "in round {round}: {:#?}", realm.seen());
+    }
+    host.works(&realm, "still-signed-in");
+    realm.works("", "still-signed-in");
+}
