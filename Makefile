@@ -77,7 +77,9 @@ check-server: tools check-format check-absences check-scripts check-licences che
 check-format:
 	cargo fmt --all --check
 
+# It asks what depends on what, which takes the packages' own lists.
 check-absences:
+	@cargo fetch --locked --quiet
 	@$(testbed)/../architecture/absences
 
 check-scripts:
