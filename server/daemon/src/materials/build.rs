@@ -94,10 +94,19 @@ fn pack(cause: &std::io::Error) -> RpcError {
     error::internal("failed to pack a build context").caused_by(cause)
 }
 
+/// How often a build is begun when what it was to use again is removed meanwhile.
+const TRIES: usize = 3;
+
 /// Builds an image, telling each line. What a build that fails or is cancelled has left of its steps goes again.
 pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildSpec) -> Result<()> {
     let mut steps = Steps { engine: Arc::clone(engine), spec_labels: own_labels(spec), made: Made::default() };
-    let result = follow(engine, handle, spec, &mut steps.made).await;
+    let mut result = follow(engine, handle, spec, &mut steps.made).await;
+    for _ in 1..TRIES {
+        let Err(Failed { has_lost_a_step: true, .. }) = &result else { break };
+        handle.log("a step that was to be used again has been removed meanwhile; building anew");
+        result = follow(engine, handle, spec, &mut steps.made).await;
+    }
+    let result = result.map_err(|failed| failed.problem);
     let made = std::mem::take(&mut steps.made);
     if result.is_err() {
         clear(&steps.engine, &steps.spec_labels, made).await;
@@ -105,7 +114,26 @@ pub(crate) async fn run(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildS
     result
 }
 
-async fn follow(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildSpec, made: &mut Made) -> Result<()> {
+/// Why a build did not come to its end.
+struct Failed {
+    problem: RpcError,
+    has_lost_a_step: bool,
+}
+
+/// Whether somebody removed the image of an earlier step, for example as the last use of it, after the engine had found
+/// that it need not be built. The classic builder fails then, in one of these ways; it can be built.
+fn is_lost_step(cause: &EngineError) -> bool {
+    let said = cause.to_string();
+    let ways = ["failed to get digest sha256:", "no such image: sha256:", "unknown parent image id sha256:"];
+    ways.iter().any(|way| said.to_ascii_lowercase().contains(way))
+}
+
+async fn follow(
+    engine: &Arc<dyn Engine>,
+    handle: &Handle,
+    spec: &BuildSpec,
+    made: &mut Made,
+) -> std::result::Result<(), Failed> {
     let mut last = std::collections::VecDeque::new();
     let failed = |cause: &boxwood_engine::EngineError, last: &std::collections::VecDeque<String>| {
         let problem = error::engine(&format!("build the image {}", spec.tag), cause);
@@ -114,7 +142,11 @@ async fn follow(engine: &Arc<dyn Engine>, handle: &Handle, spec: &BuildSpec, mad
         } else {
             problem
         };
-        if last.is_empty() { problem } else { problem.caused_by(last.iter().cloned().collect::<Vec<_>>().join("\n")) }
+        let problem = match last.is_empty() {
+            true => problem,
+            false => problem.caused_by(last.iter().cloned().collect::<Vec<_>>().join("\n")),
+        };
+        Failed { problem, has_lost_a_step: is_lost_step(cause) }
     };
     let mut lines = engine.build_image(spec).await.map_err(|cause| failed(&cause, &last))?;
     while let Some(line) = lines.next().await {

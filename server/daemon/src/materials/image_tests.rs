@@ -159,3 +159,31 @@ async fn an_agent_image_is_built_once_for_each_variant_and_again_only_when_asked
     assert_eq!(end.result, Some(slim.into()), "{:?}", end.error);
     assert_eq!(builder.world.engine.calls().iter().filter(|call| call.path == "/build").count(), 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_build_whose_earlier_steps_are_removed_meanwhile_is_begun_again_and_no_other() {
+    let builder = Builder::new().await;
+    let lost = "failed to get digest sha256:d6575c: open /content/sha256/d6575c: no such file or directory";
+    builder.world.engine.fail_next_build(lost);
+    builder.world.engine.fail_next_build("No such image: sha256:d6575c");
+    let (image, builds, _) = builder.own().await;
+    assert_eq!((builds, image.starts_with("boxwood-project:")), (3, true), "{image}");
+
+    let builds_of = async |failures: &[&str]| {
+        builder.write(".boxwood/a", &failures.join("\n"));
+        failures.iter().for_each(|failure| builder.world.engine.fail_next_build(failure));
+        builder.world.engine.clear_calls();
+        let (daemon, project) = (Arc::clone(&builder.world.daemon), builder.project.to_string_lossy().into_owned());
+        let started = builder.world.daemon.operations.start("test", Subject::default(), move |handle| async move {
+            let request = SandboxConfig { dockerfile: Some("auto".to_owned()), ..SandboxConfig::default() };
+            let settings = settings::load(&daemon.paths, &project, &request)?;
+            let (engine, _) = daemon.link.engine().await?;
+            of_project(&daemon, &engine, &handle, &settings).await.map(|image| image.reference)
+        });
+        let end = builder.world.daemon.operations.wait(&started.operation_id).await.expect("an end");
+        let builds = builder.world.engine.calls().iter().filter(|call| call.path == "/build").count();
+        (end.outcome, builds)
+    };
+    assert_eq!(builds_of(&["the command returned a non-zero code: 3"]).await, (OutcomeKind::Failed, 1));
+    assert_eq!(builds_of(&[lost, lost, lost]).await, (OutcomeKind::Failed, 3), "not for ever");
+}
