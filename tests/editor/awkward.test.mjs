@@ -42,6 +42,8 @@ async function restarts(window) {
 }
 
 const NOTHING = /There is no sandbox|No sandbox is running|Sandbox of another project/;
+/** What every command about a sandbox answers where there is none. */
+const WITHOUT_SANDBOX = ["Attach", "Open Shell", "Stop", "Restart", "Refresh", "Remove", "Show Logs"].map((title) => [`Boxwood: ${title}`, NOTHING]);
 const TEMPLATES = /claude-sandbox/;
 
 describe("without a folder, with several", { timeout: 1_800_000 }, () => {
@@ -58,13 +60,7 @@ describe("without a folder, with several", { timeout: 1_800_000 }, () => {
     await answers(window, [
       ["Start Claude Sandbox", /none is open in this window/],
       ["Insert Devcontainer Template", /none is open in this window/],
-      ["Boxwood: Attach", NOTHING],
-      ["Boxwood: Open Shell", NOTHING],
-      ["Boxwood: Stop", NOTHING],
-      ["Boxwood: Restart", NOTHING],
-      ["Boxwood: Refresh", NOTHING],
-      ["Boxwood: Remove", NOTHING],
-      ["Boxwood: Show Logs", NOTHING],
+      ...WITHOUT_SANDBOX,
       ["Boxwood: Show Menu", /Open Folder/],
       ["Boxwood: Clean Up", /Remove what is unused/],
       ["Boxwood: Doctor", /Boxwood Doctor/],
@@ -83,13 +79,7 @@ describe("without a folder, with several", { timeout: 1_800_000 }, () => {
     await answers(window, [
       ["Start Claude Sandbox", which],
       ["Insert Devcontainer Template", which],
-      ["Boxwood: Attach", NOTHING],
-      ["Boxwood: Open Shell", NOTHING],
-      ["Boxwood: Stop", NOTHING],
-      ["Boxwood: Restart", NOTHING],
-      ["Boxwood: Refresh", NOTHING],
-      ["Boxwood: Remove", NOTHING],
-      ["Boxwood: Show Logs", NOTHING],
+      ...WITHOUT_SANDBOX,
       ["Boxwood: Show Menu", /Start Claude Sandbox/],
       ["Boxwood: Clean Up", /Remove what is unused/],
       ["Boxwood: Doctor", /Boxwood Doctor/],
