@@ -113,13 +113,13 @@ check-portable: extension/node_modules/.package-lock.json
 	npm run --prefix extension test
 
 ##@ Test with real parts (they set up what they need)
-.PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer test-windows fuzz perf
+.PHONY: test test-e2e test-e2e-user test-editor test-editor-user test-security test-devcontainer test-platforms packages fuzz perf
 test: export SMOKE := 1
 # What takes long and is the same for every user is done by one of the two.
 is_root := $(filter 0,$(shell id -u))
 test: export E2E_LEFT = $(if $(is_root),$(shell $(testbed)/shares user),none())
 test: engine ## Everything: check, engine, editor, security and devcontainer tests, a short performance run
-	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer$(if $(filter x64,$(machine)),+test-windows) \
+	@$(testbed)/suites check-server+check-extension+check-fakes test-e2e $(if $(is_root),test-e2e-user+)test-devcontainer$(if $(filter x64,$(machine)),+test-platforms) \
 	  test-security test-editor $(if $(is_root),test-editor-user) perf
 
 test-e2e: engine tools build internet ## Lifecycle, images, command line and the adapter against a real engine, as the current user
@@ -142,12 +142,19 @@ test-security: engine tools build internet ## What must not be possible, tried f
 test-devcontainer: engine build tests/node_modules/.package-lock.json ## The templates, judged by the official devcontainer CLI
 	npm run --prefix tests test:devcontainer
 
-# Wine runs programs of its own kind of processor only.
-test-windows: engine tools build extension/node_modules/.package-lock.json ## The packages of all platforms; that for Windows is run by Wine; compiles for macOS
-	@$(testbed)/windows check
-	@$(testbed)/windows test
-	@$(testbed)/windows package "$(target)/boxwood-win32-x64.vsix"
-	BOXWOOD_WINDOWS_VSIX="$(target)/boxwood-win32-x64.vsix" npm run --prefix tests test:windows
+# What runs programs of other platforms here is made for this kind of processor only.
+vsix = $(target)/boxwood-$(1).vsix
+test-platforms: engine tools build extension/node_modules/.package-lock.json ## Other platforms' packages: Windows' run by Wine, arm64's by an emulated processor, macOS' judged
+	@$(testbed)/platforms check
+	@$(testbed)/platforms test
+	@for platform in linux-arm64 darwin-arm64 win32-x64; do $(testbed)/platforms package "$$platform" "$(target)/boxwood-$$platform.vsix"; done
+	BOXWOOD_LINUX_ARM64_VSIX="$(call vsix,linux-arm64)" BOXWOOD_DARWIN_ARM64_VSIX="$(call vsix,darwin-arm64)" BOXWOOD_WIN32_X64_VSIX="$(call vsix,win32-x64)" \
+	  npm run --prefix tests test:platforms
+
+packages: build extension/node_modules/.package-lock.json ## The extension's packages of all platforms, optimised, in target/
+	@for platform in linux-x64 linux-arm64 darwin-arm64 darwin-x64 win32-x64; do \
+	  PROFILE=release $(testbed)/platforms package "$$platform" "$(target)/boxwood-$$platform.vsix"; \
+	done
 
 fuzz: ## Every reader of hostile bytes, guided by coverage, each for SECONDS (600) one after the other
 	@$(testbed)/fuzz "$(or $(SECONDS),600)" $(TARGETS)

@@ -1,4 +1,5 @@
-// Somebody at a Windows machine with the packaged extension: its program, run by Wine, with directories of its own.
+// Somebody at a machine of another platform with the packaged extension: its program, run by Wine or an emulated processor, with
+// directories of its own.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { createConnection, createServer } from "node:net";
@@ -9,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { files } from "./zip.mjs";
 
 export const REPOSITORY = fileURLToPath(new URL("../../../", import.meta.url));
-const WINDOWS = path.join(REPOSITORY, "tests/testbed/windows");
+const PLATFORMS = path.join(REPOSITORY, "tests/testbed/platforms");
 /** Far more than anything here takes: it ends a wait in vain. */
 const PATIENCE = 120_000;
 
@@ -32,9 +33,12 @@ async function forwarded() {
 export class Person {
   #next = 1;
 
-  static async withPackage(vsix) {
+  /** With the package of a platform that something here can run: `win32-x64` or `linux-arm64`. */
+  static async withPackage(platform, vsix) {
     const person = new Person();
-    person.home = mkdtempSync(path.join(tmpdir(), "boxwood-test-windows-"));
+    const windows = platform.startsWith("win32");
+    person.platform = platform;
+    person.home = mkdtempSync(path.join(tmpdir(), `boxwood-test-${platform}-`));
     person.contents = files(vsix);
     for (const [name, read] of person.contents) {
       if (!name.startsWith("extension/server/")) continue;
@@ -42,29 +46,38 @@ export class Person {
       mkdirSync(path.dirname(file), { recursive: true });
       writeFileSync(file, read(), { mode: 0o755 });
     }
-    person.program = path.join(person.home, "extension/server/boxwood.exe");
-    person.engine = await forwarded();
-    person.env = { ...process.env, DOCKER_HOST: `tcp://127.0.0.1:${person.engine.address().port}`, NO_COLOR: "1" };
+    person.program = path.join(person.home, "extension/server", windows ? "boxwood.exe" : "boxwood");
+    person.env = { ...process.env, NO_COLOR: "1" };
+    if (windows) {
+      person.engine = await forwarded();
+      person.env.DOCKER_HOST = `tcp://127.0.0.1:${person.engine.address().port}`;
+    }
     for (const name of ["STATE", "RUNTIME", "CACHE"]) {
-      person.env[`BOXWOOD_${name}_DIR`] = asWindows(path.join(person.home, name.toLowerCase()));
+      const directory = path.join(person.home, name.toLowerCase());
+      person.env[`BOXWOOD_${name}_DIR`] = windows ? asWindows(directory) : directory;
     }
     for (const name of ["ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN", "CLAUDE_CODE_OAUTH_TOKEN"]) delete person.env[name];
     return person;
   }
 
-  /** Runs a Windows program to its end; `{ code, stdout, stderr }`. */
+  /** Runs a program of that platform to its end; `{ code, stdout, stderr }`. */
   async run(program, args, input = "") {
     // Wine hands its own streams to every child, so a pipe would last as long as a daemon that was started.
     const said = ["stdout", "stderr"].map((name) => path.join(this.home, `${name}-${this.#next++}`));
     const streams = said.map((file) => openSync(file, "w"));
     const options = { env: this.env, cwd: this.home, stdio: ["pipe", ...streams], timeout: PATIENCE };
-    const child = spawn(WINDOWS, ["run", program, ...args], options);
+    const child = spawn(PLATFORMS, ["run", this.platform, program, ...args], options);
     streams.forEach((stream) => closeSync(stream));
     child.stdin.on("error", () => {}); // it may have ended without a look at its input
     child.stdin.end(input);
     const [code] = await once(child, "exit");
     const [stdout, stderr] = said.map((file) => readFileSync(file, "utf8"));
     return { code, stdout, stderr };
+  }
+
+  /** Boxwood, while it runs. */
+  start(...args) {
+    return spawn(PLATFORMS, ["run", this.platform, this.program, ...args], { env: this.env, cwd: this.home, stdio: ["ignore", "pipe", "ignore"] });
   }
 
   boxwood(...args) {
@@ -83,7 +96,7 @@ export class Person {
 
   /** The language server, as an editor starts it. */
   languageServer() {
-    return new LanguageServer(spawn(WINDOWS, ["run", this.program, "lsp"], { env: this.env, cwd: this.home }));
+    return new LanguageServer(spawn(PLATFORMS, ["run", this.platform, this.program, "lsp"], { env: this.env, cwd: this.home }));
   }
 
   /** What Boxwood wrote, as `[name, bytes]`. */
@@ -96,7 +109,7 @@ export class Person {
 
   async leave() {
     await this.boxwood("daemon", "stop", "--force");
-    this.engine.close();
+    this.engine?.close();
     rmSync(this.home, { recursive: true, force: true });
   }
 }

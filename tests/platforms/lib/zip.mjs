@@ -5,7 +5,7 @@ import { inflateRawSync } from "node:zlib";
 const END = 0x06054b50;
 const CENTRAL = 0x02014b50;
 
-/** @returns {Map<string, () => Buffer>} the files by name, each to be read when wanted */
+/** @returns {Map<string, (() => Buffer) & { mode: number }>} the files by name, each to be read when wanted, with its permissions */
 export function files(archive) {
   const bytes = readFileSync(archive);
   let end = bytes.length - 22;
@@ -17,11 +17,14 @@ export function files(archive) {
     const [method, size] = [bytes.readUInt16LE(at + 10), bytes.readUInt32LE(at + 20)];
     const [name, extra, comment] = [28, 30, 32].map((field) => bytes.readUInt16LE(at + field));
     const local = bytes.readUInt32LE(at + 42);
-    found.set(bytes.toString("utf8", at + 46, at + 46 + name), () => {
+    const read = () => {
       const start = local + 30 + bytes.readUInt16LE(local + 26) + bytes.readUInt16LE(local + 28);
       const data = bytes.subarray(start, start + size);
       return method === 0 ? data : inflateRawSync(data);
-    });
+    };
+    // Unix has them in the upper half of what it may add.
+    read.mode = bytes.readUInt32LE(at + 38) >>> 16;
+    found.set(bytes.toString("utf8", at + 46, at + 46 + name), read);
     at += 46 + name + extra + comment;
   }
   return found;

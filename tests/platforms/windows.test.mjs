@@ -8,7 +8,7 @@ const KEY = "sk-ant-api03-windows-0123456789abcdefghijklmnopqrstuvwxyz";
 
 let person;
 before(async () => {
-  person = await Person.withPackage(process.env.BOXWOOD_WINDOWS_VSIX);
+  person = await Person.withPackage("win32-x64", process.env.BOXWOOD_WIN32_X64_VSIX);
 });
 after(() => person?.leave());
 
