@@ -24,6 +24,7 @@ use crate::git::Git;
 use crate::hub::Hub;
 use crate::inside::Feeds;
 use crate::lifecycle::reconcile::Reconciling;
+use crate::lifecycle::routes::Routes;
 use crate::link::{Find, Link};
 use crate::login::Logins;
 use crate::materials::helper::Programs;
@@ -51,6 +52,7 @@ pub(crate) struct Daemon {
     pub(crate) operations: Arc<Operations>,
     pub(crate) records: Records,
     pub(crate) certificates: Certificates,
+    pub(crate) routes: Routes,
     pub(crate) egress: Egress,
     pub(crate) sources: Arc<Sources>,
     pub(crate) environments: Environments,
@@ -87,6 +89,7 @@ impl Daemon {
             operations: Arc::new(Operations::new(hub.clone(), metrics)),
             records: Records::new(paths.clone()),
             certificates: Certificates::of_host(),
+            routes: Routes::of_host(),
             egress: Egress::new(),
             sources: Arc::new(Sources::open(&paths, lookup)),
             environments: Environments::default(),

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::place::{self, Place};
+use crate::lifecycle::routes::Taken;
 use crate::{creation, egress, materials};
 
 /// Role of a gateway's container.
@@ -113,6 +114,12 @@ fn foreign(kind: &str, name: &str) -> RpcError {
     ))
 }
 
+/// What to do where no addresses are left, also where the engine knows nothing of who has them.
+fn told(hint: &str, is_routed: bool) -> String {
+    let routed = if is_routed { "; routes of this host ('ip route') have addresses there too" } else { "" };
+    format!("{hint}{routed}")
+}
+
 impl Site<'_> {
     /// What is there.
     pub(crate) async fn survey(&self, is_new: bool) -> Result<Before> {
@@ -187,8 +194,17 @@ impl Site<'_> {
         if let Some(found) = self.network().await? {
             return self.known(found, wanted);
         }
-        let places = wanted.map_or_else(|| place::candidates(self.sandbox).collect(), |place| vec![place]);
+        let (places, taken) = match wanted {
+            // It has been this network's before, so nothing is chosen.
+            Some(place) => (vec![place], Taken::default()),
+            None => (place::candidates(self.sandbox).collect(), self.daemon.routes.taken()),
+        };
+        let mut is_routed = false;
         for place in places {
+            if taken.has(place.block()) {
+                is_routed = true;
+                continue;
+            }
             let spec = NetworkSpec {
                 name: network_name(self.sandbox),
                 labels: self.labels(INNER_ROLE, Some(trace)),
@@ -202,14 +218,14 @@ impl Site<'_> {
                 Err(cause) => return Err(error::engine("make the sandbox's network", &cause)),
             }
         }
-        Err(RpcError::new(ErrorCode::EgressGateway, "there are no addresses left for the sandbox's network").hint(
-            match wanted {
-                Some(_) => "another network has the addresses it was made with; 'boxwood refresh' gives it new ones",
-                None => {
-                    "remove sandboxes that are no longer needed, or networks within 198.18.0.0/15 ('docker network ls')"
-                }
-            },
-        ))
+        let hint = match wanted {
+            Some(_) => "another network has the addresses it was made with; 'boxwood refresh' gives it new ones",
+            None => {
+                "remove sandboxes that are no longer needed, or networks within 198.18.0.0/15 ('docker network ls')"
+            }
+        };
+        Err(RpcError::new(ErrorCode::EgressGateway, "there are no addresses left for the sandbox's network")
+            .hint(told(hint, is_routed)))
     }
 
     fn known(&self, found: NetworkDetail, wanted: Option<Place>) -> Result<(String, Place)> {
@@ -237,12 +253,18 @@ impl Site<'_> {
             Err(cause) => return Err(error::engine(what, &cause)),
         }
         let (key, value) = APART;
-        for subnet in place::outer_candidates(&self.daemon.installation) {
+        let taken = self.daemon.routes.taken();
+        let mut is_routed = false;
+        for block in place::outer_candidates(&self.daemon.installation) {
+            if taken.has(block) {
+                is_routed = true;
+                continue;
+            }
             let spec = NetworkSpec {
                 labels: self.labels(OUTER_ROLE, None),
                 options: [(key.to_owned(), value.to_owned())].into(),
                 name: name.clone(),
-                subnet: Some(subnet),
+                subnet: Some(block.to_string()),
                 ..NetworkSpec::default()
             };
             match self.engine.create_network(&spec).await {
@@ -254,8 +276,9 @@ impl Site<'_> {
                 made => return made.map_err(failed(what)),
             }
         }
-        Err(RpcError::new(ErrorCode::EgressGateway, "there are no addresses left for the gateways' network")
-            .hint("remove networks within 198.19.192.0/18 that are no longer needed ('docker network ls')"))
+        Err(RpcError::new(ErrorCode::EgressGateway, "there are no addresses left for the gateways' network").hint(
+            told("remove networks within 198.19.192.0/18 that are no longer needed ('docker network ls')", is_routed),
+        ))
     }
 
     fn labels(&self, role: &str, trace: Option<&str>) -> BTreeMap<String, String> {

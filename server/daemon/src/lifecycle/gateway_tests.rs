@@ -7,6 +7,8 @@ use boxwood_protocol::config::Network;
 use boxwood_protocol::operation::OutcomeKind;
 use boxwood_protocol::params::PruneParams;
 
+use crate::lifecycle::gateway;
+use crate::lifecycle::place::{self, Block, Place};
 use crate::lifecycle::tests::{Saboteur, World, open};
 use crate::prune::{self, Extent};
 
@@ -37,6 +39,77 @@ pub(super) fn state(world: &World, container: &str) -> String {
 
 fn asked(world: &World, gateway: &str) -> usize {
     world.engine.lines_read(gateway).iter().filter(|line| line.contains("\"configure\"")).count()
+}
+
+/// Has the host's routes lead to these blocks, as Linux tells it.
+fn lead_to(world: &World, blocks: &[Block]) {
+    let printed = |number: u32| format!("{:08X}", u32::from_ne_bytes(number.to_be_bytes()));
+    let line = |block: &Block| {
+        let mask = u32::MAX << (32 - block.prefix);
+        format!("br0\t{}\t00000000\t0001\t0\t0\t0\t{}\t0\t0\t0\n", printed(block.first), printed(mask))
+    };
+    let lines: String = blocks.iter().map(line).collect();
+    let heading = "Iface\tDestination\tGateway\tFlags\tRefCnt\tUse\tMetric\tMask\tMTU\tWindow\tIRTT\n";
+    std::fs::write(world.directory.path().join("routes"), format!("{heading}{lines}")).expect("written");
+}
+
+/// The first two blocks that the sandbox's network and the network outside can have.
+fn first_two(world: &World) -> (Vec<Block>, Vec<Block>) {
+    let inner = place::candidates(&world.identity().id).map(Place::block).take(2).collect();
+    (inner, place::outer_candidates(&world.daemon.installation).take(2).collect())
+}
+
+/// The addresses that the sandbox's network and the network outside have.
+fn subnets(world: &World) -> (String, String) {
+    let networks = world.engine.snapshot().networks;
+    let subnet = |name: &str| networks.get(name).map(|network| network.subnet.clone()).unwrap_or_default();
+    (subnet(&gateway::network_name(&world.identity().id)), subnet(&gateway::outer_name(&world.daemon.installation)))
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn new_networks_get_no_addresses_that_the_host_has_routes_to() {
+    for (skipped, is_there) in [(0, false), (0, true), (1, true)] {
+        let world = World::new().await;
+        let (inner, outer) = first_two(&world);
+        if is_there {
+            lead_to(&world, &[&inner[..skipped], &outer[..skipped]].concat());
+        }
+        let end = world.play(plan::create(true), Network::Gateway, Saboteur::default()).await;
+        assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
+        assert_eq!(subnets(&world), (inner[skipped].to_string(), outer[skipped].to_string()), "{skipped} {is_there}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_network_keeps_its_addresses_whatever_the_host_has_routes_to() {
+    let (world, sandbox, gateway) = running().await;
+    let before = subnets(&world);
+    let end = world.play(plan::stop(true), Network::Gateway, Saboteur::default()).await;
+    assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
+    let (inner, outer) = first_two(&world);
+    lead_to(&world, &[inner[0], outer[0]]);
+    let (engine, _) = world.daemon.link.engine().await.expect("an engine");
+    world.engine.remove_container(&gateway);
+    engine.remove_network(&sandbox).await.expect("nobody runs on it");
+    let end = world.play(plan::start(true), Network::Gateway, Saboteur::default()).await;
+    assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
+    assert_eq!(subnets(&world), before, "the one is made anew for the same sandbox, the other is there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn routes_that_leave_no_addresses_are_named() {
+    for (all, whose) in
+        ["198.18.0.0/16 198.19.0.0/17 198.19.128.0/18", "198.19.192.0/18"].iter().zip(["sandbox's", "gateways'"])
+    {
+        let world = World::new().await;
+        lead_to(&world, &all.split(' ').map(Block::of).collect::<Vec<_>>());
+        let end = world.play(plan::create(true), Network::Gateway, Saboteur::default()).await;
+        let problem = end.error.expect("it is refused");
+        assert_eq!((end.outcome, problem.code), (OutcomeKind::Failed, boxwood_protocol::ErrorCode::EgressGateway));
+        assert_eq!(problem.message, format!("there are no addresses left for the {whose} network"));
+        let hint = problem.hint.unwrap_or_default();
+        assert!(hint.contains("'docker network ls'") && hint.contains("'ip route'"), "{hint}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

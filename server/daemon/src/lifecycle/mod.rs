@@ -21,6 +21,7 @@ pub(crate) mod place;
 mod placeholders;
 mod points;
 pub(crate) mod reconcile;
+pub(crate) mod routes;
 mod running;
 pub(crate) mod spec;
 pub(crate) mod steps;

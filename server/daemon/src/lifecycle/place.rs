@@ -1,6 +1,7 @@
 //! Addresses of sandboxes' own networks: blocks of a range that nobody routes, so that none of the engine's few default
 //! ones is used up.
 
+use std::fmt;
 use std::net::Ipv4Addr;
 
 use boxwood_core::content_hash;
@@ -13,8 +14,40 @@ const BLOCKS: u32 = 112;
 const OUTER: u32 = 64;
 /// Prefix of a block.
 const PREFIX: u32 = 22;
+/// Prefix of a network that leads outside.
+const OUTER_PREFIX: u32 = 24;
 
-/// One block.
+/// Addresses that begin alike.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Block {
+    pub(crate) first: u32,
+    pub(crate) prefix: u32,
+}
+
+impl Block {
+    /// For example `198.18.4.0/22`.
+    #[cfg(test)]
+    pub(crate) fn of(text: &str) -> Self {
+        let (first, prefix) = text.split_once('/').expect("a prefix");
+        let first: Ipv4Addr = first.parse().expect("an address");
+        Self { first: first.to_bits(), prefix: prefix.parse().expect("a number") }
+    }
+
+    /// Whether any address is in both.
+    pub(crate) fn overlaps(self, other: Self) -> bool {
+        let prefix = self.prefix.min(other.prefix);
+        // A shift by all 32 bits is none.
+        (self.first ^ other.first).checked_shr(u32::BITS - prefix).is_none_or(|differs| differs == 0)
+    }
+}
+
+impl fmt::Display for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", Ipv4Addr::from_bits(self.first), self.prefix)
+    }
+}
+
+/// The block of a sandbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Place {
     first: u32,
@@ -30,9 +63,14 @@ impl Place {
         (0..BLOCKS).map(Self::at).find(|place| place.subnet() == subnet)
     }
 
+    /// All its addresses.
+    pub(crate) const fn block(self) -> Block {
+        Block { first: self.first, prefix: PREFIX }
+    }
+
     /// For example `198.18.4.0/22`.
     pub(crate) fn subnet(self) -> String {
-        format!("{}/{PREFIX}", Ipv4Addr::from_bits(self.first))
+        self.block().to_string()
     }
 
     /// The gateway's own address. The one before it is what engines take for the bridge.
@@ -53,12 +91,13 @@ pub(crate) fn candidates(sandbox: &str) -> impl Iterator<Item = Place> {
     (0..BLOCKS).map(move |step| Place::at(begin + step))
 }
 
-/// The subnets that a network which leads outside can have, in the order in which an installation tries them: 253 gateways each.
-pub(crate) fn outer_candidates(installation: &str) -> impl Iterator<Item = String> {
+/// The blocks that a network which leads outside can have, in the order in which an installation tries them: 253 gateways each.
+pub(crate) fn outer_candidates(installation: &str) -> impl Iterator<Item = Block> {
     let hash = content_hash([installation.as_bytes()]);
     let begin = u32::from_str_radix(&hash[..8], 16).unwrap_or_default() % OUTER;
     let first = Place { first: RANGE.to_bits() + BLOCKS * (1 << (32 - PREFIX)) }.first;
-    (0..OUTER).map(move |step| format!("{}/24", Ipv4Addr::from_bits(first + ((begin + step) % OUTER) * 256)))
+    let size = 1 << (32 - OUTER_PREFIX);
+    (0..OUTER).map(move |step| Block { first: first + ((begin + step) % OUTER) * size, prefix: OUTER_PREFIX })
 }
 
 #[cfg(test)]
@@ -88,7 +127,7 @@ mod tests {
 
     #[test]
     fn networks_that_lead_outside_have_the_rest() {
-        let mut tried: Vec<_> = outer_candidates("0123456789abcdef").collect();
+        let mut tried: Vec<_> = outer_candidates("0123456789abcdef").map(|block| block.to_string()).collect();
         tried.sort();
         tried.dedup();
         assert_eq!(tried.len(), 64);

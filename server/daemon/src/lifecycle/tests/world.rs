@@ -15,6 +15,7 @@ use boxwood_testkit::docker::{FakeDocker, ImageSeed, Snapshot};
 
 use super::{Beginning, List, Saboteur};
 use crate::daemon::Daemon;
+use crate::lifecycle::routes::Routes;
 use crate::lifecycle::{carry_out, ensure};
 use crate::materials::helper::Programs;
 use crate::materials::{Materials, image::Image, interior::Interior, runtime::Runtime};
@@ -175,6 +176,8 @@ pub(crate) async fn open(engine: &FakeDocker, directory: &Path) -> (Arc<Daemon>,
     std::fs::write(&program, "a program").expect("written");
     let own = Arc::get_mut(&mut daemon).expect("nobody else has it yet");
     (own.gateways, own.helpers) = (Programs::of(&program), Programs::of(&program));
+    // A test that wants the host to have routes writes them there.
+    own.routes = Routes::of(directory.join("routes"));
     let watcher = tokio::spawn(watcher::run(Arc::clone(&daemon)));
     daemon.registry.ready().await;
     (daemon, watcher)
