@@ -16,7 +16,6 @@ use serde::{Deserialize, Serialize};
 use crate::daemon::Daemon;
 use crate::error::{self, Result};
 use crate::lifecycle::place::{self, Place};
-use crate::lifecycle::routes::Taken;
 use crate::{creation, egress, materials};
 
 /// Role of a gateway's container.
@@ -194,17 +193,12 @@ impl Site<'_> {
         if let Some(found) = self.network().await? {
             return self.known(found, wanted);
         }
-        let (places, taken) = match wanted {
+        let (places, is_routed) = match wanted {
             // It has been this network's before, so nothing is chosen.
-            Some(place) => (vec![place], Taken::default()),
-            None => (place::candidates(self.sandbox).collect(), self.daemon.routes.taken()),
+            Some(place) => (vec![place], false),
+            None => self.daemon.routes.taken().sift(place::candidates(self.sandbox), Place::block),
         };
-        let mut is_routed = false;
         for place in places {
-            if taken.has(place.block()) {
-                is_routed = true;
-                continue;
-            }
             let spec = NetworkSpec {
                 name: network_name(self.sandbox),
                 labels: self.labels(INNER_ROLE, Some(trace)),
@@ -253,13 +247,9 @@ impl Site<'_> {
             Err(cause) => return Err(error::engine(what, &cause)),
         }
         let (key, value) = APART;
-        let taken = self.daemon.routes.taken();
-        let mut is_routed = false;
-        for block in place::outer_candidates(&self.daemon.installation) {
-            if taken.has(block) {
-                is_routed = true;
-                continue;
-            }
+        let candidates = place::outer_candidates(&self.daemon.installation);
+        let (blocks, is_routed) = self.daemon.routes.taken().sift(candidates, |block| block);
+        for block in blocks {
             let spec = NetworkSpec {
                 labels: self.labels(OUTER_ROLE, None),
                 options: [(key.to_owned(), value.to_owned())].into(),

@@ -1,5 +1,5 @@
-//! Routes that the host has already. Engines compare a new network with their own ones alone, so a block to which a VPN
-//! or a bridge that somebody left behind has a route would be given to a network whose traffic then goes astray.
+//! Routes that the host has already. Engines compare a new network with their own ones alone, so a block to which a bridge
+//! that somebody left behind has a route would be given to a network whose traffic then goes astray.
 
 use std::fs;
 use std::net::Ipv4Addr;
@@ -48,13 +48,29 @@ impl Routes {
 pub(crate) struct Taken(Vec<Block>);
 
 impl Taken {
-    /// Whether a route leads to some of the block.
-    pub(crate) fn has(&self, block: Block) -> bool {
-        let route = self.0.iter().find(|route| route.overlaps(block));
-        if let Some(route) = route {
-            tracing::info!(%block, %route, "a route of the host has these addresses, so no network gets them");
+    /// The candidates, those to which nothing leads before those that lie in something wider: the narrowest route is taken, so a network
+    /// there works, but who goes the wide way (a VPN's, say) misses its addresses. To some of the rest a route leads that would
+    /// be taken instead of the network's. They are left out; whether there are any is the second value.
+    pub(crate) fn sift<T: Copy>(
+        &self,
+        candidates: impl Iterator<Item = T>,
+        block: impl Fn(T) -> Block,
+    ) -> (Vec<T>, bool) {
+        let (mut free, mut within, mut left_out) = (Vec::new(), Vec::new(), false);
+        for candidate in candidates {
+            let block = block(candidate);
+            let narrowest = self.0.iter().filter(|route| route.overlaps(block)).max_by_key(|route| route.prefix);
+            match narrowest {
+                None => free.push(candidate),
+                Some(route) if route.prefix < block.prefix => within.push(candidate),
+                Some(route) => {
+                    tracing::info!(%block, %route, "a route of the host leads there, so no network gets these addresses");
+                    left_out = true;
+                }
+            }
         }
-        route.is_some()
+        free.append(&mut within);
+        (free, left_out)
     }
 }
 
@@ -125,28 +141,47 @@ mod tests {
         assert_eq!(named("rubbish\nbr0\t000412C6\t00000000\t0001\t0\t0\t0\t00FCFFFF"), ["198.18.4.0/22"]);
     }
 
+    /// What is left of three candidates, and whether anything was left out.
+    fn sifted(routes: &[&str]) -> (String, bool) {
+        let candidates = ["198.18.4.0/22", "198.18.8.0/22", "198.19.4.0/22"].map(Block::of);
+        let (left, is_less) =
+            Taken(routes.iter().map(|route| Block::of(route)).collect()).sift(candidates.into_iter(), |block| block);
+        let named: Vec<_> = left.iter().map(Block::to_string).collect();
+        (named.join(" ").replace(".0/22", ""), is_less)
+    }
+
     #[test]
-    fn a_route_has_a_block_that_it_shares_addresses_with() {
-        for (route, is_taken) in [
-            ("198.18.4.0/22", true),
-            ("198.18.0.0/15", true),
-            ("198.18.7.255/32", true),
-            ("198.0.0.0/8", true),
-            ("198.18.8.0/22", false),
-            ("198.18.3.255/32", false),
-            ("10.0.0.0/8", false),
+    fn a_block_that_a_route_leads_to_is_left_out() {
+        for (route, left) in [
+            ("198.18.4.0/22", "198.18.8 198.19.4"),
+            ("198.18.7.255/32", "198.18.8 198.19.4"),
+            ("198.18.9.0/24", "198.18.4 198.19.4"),
         ] {
-            assert_eq!(Taken(vec![Block::of(route)]).has(Block::of("198.18.4.0/22")), is_taken, "{route}");
+            assert_eq!(sifted(&[route]), (left.to_owned(), true), "{route}");
         }
-        assert!(!Taken::default().has(Block::of("198.18.4.0/22")));
+        for routes in [vec![], vec!["198.18.3.255/32"], vec!["198.18.12.0/22", "10.0.0.0/8"]] {
+            assert_eq!(sifted(&routes), ("198.18.4 198.18.8 198.19.4".to_owned(), false), "{routes:?}");
+        }
+    }
+
+    #[test]
+    fn a_block_within_a_wider_route_comes_last() {
+        for (routes, left, is_less) in [
+            (vec!["198.18.0.0/16"], "198.19.4 198.18.4 198.18.8", false),
+            (vec!["198.18.0.0/15"], "198.18.4 198.18.8 198.19.4", false),
+            (vec!["198.18.0.0/15", "198.18.4.0/24"], "198.18.8 198.19.4", true),
+            (vec!["198.18.4.0/24", "198.18.0.0/16"], "198.19.4 198.18.8", true),
+        ] {
+            assert_eq!(sifted(&routes), (left.to_owned(), is_less), "{routes:?}");
+        }
     }
 
     #[test]
     fn what_cannot_be_read_takes_nothing() {
         let directory = tempfile::tempdir().expect("a directory");
-        let block = Block::of("198.18.4.0/22");
-        assert!(!Routes::of(directory.path().join("missing")).taken().has(block));
-        assert!(!Routes::of(directory.path().to_path_buf()).taken().has(block));
-        assert!(!Routes { table: None }.taken().has(block));
+        let (missing, unreadable) = (directory.path().join("missing"), directory.path().to_path_buf());
+        for routes in [Routes::of(missing), Routes::of(unreadable), Routes { table: None }] {
+            assert!(routes.taken().0.is_empty(), "{routes:?}");
+        }
     }
 }
