@@ -45,7 +45,12 @@ async fn run(daemon: &Arc<Daemon>, handle: &Handle, extent: Extent, is_dry_run: 
     tidying.images(&info).await?;
     tidying.layers().await?;
     tidying.networks().await?;
-    Ok(tidying.report)
+    let mut report = tidying.report;
+    // Engines list what was made in the same second in any order, and who reads it twice should find it the same.
+    for names in [&mut report.containers, &mut report.volumes, &mut report.images, &mut report.networks] {
+        names.sort();
+    }
+    Ok(report)
 }
 
 async fn sandboxes(daemon: &Arc<Daemon>, handle: &Handle, extent: Extent, report: &mut PruneReport) -> Result<()> {

@@ -98,6 +98,8 @@ impl Things {
         let did = self.tidy(extent, false).await;
         assert!(would.is_dry_run && !did.is_dry_run);
         assert_eq!(did, PruneReport { is_dry_run: false, ..would }, "it does what it said");
+        let lists = [&did.containers, &did.volumes, &did.images, &did.networks];
+        assert!(lists.iter().all(|names| names.is_sorted()), "{lists:?}");
         let listed: Names = [did.containers, did.volumes, did.images, did.networks].concat().into_iter().collect();
         // A sandbox that is listed takes its gateway and its network with it.
         let ids = listed.iter().filter_map(|name| name.strip_prefix("boxwood-"));

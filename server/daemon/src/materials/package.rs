@@ -105,7 +105,8 @@ async fn download(directory: &Path, specifier: &str, wanted: &Path) -> Result<()
     };
     let program = if cfg!(windows) { "npm.cmd" } else { "npm" };
     let mut command = tokio::process::Command::new(program);
-    command.args(["pack", specifier, "--silent", "--ignore-scripts", "--pack-destination"]).arg(directory);
+    // Quieter, it would not say either why it failed.
+    command.args(["pack", specifier, "--loglevel=error", "--ignore-scripts", "--pack-destination"]).arg(directory);
     let output = command
         .current_dir(directory)
         .stdin(Stdio::null())
@@ -116,8 +117,15 @@ async fn download(directory: &Path, specifier: &str, wanted: &Path) -> Result<()
     if output.status.success() {
         return Ok(());
     }
-    let said = String::from_utf8_lossy(&output.stderr);
-    Err(failed(said.lines().filter(|line| !line.trim().is_empty()).take(4).collect::<Vec<_>>().join("; ")))
+    Err(failed(essence(&String::from_utf8_lossy(&output.stderr))))
+}
+
+/// What npm says of a failure, without what it begins each line with (before its version 10 and since), and without the name of
+/// its own log.
+fn essence(said: &str) -> String {
+    let lines = said.lines().map(|line| line.trim_start_matches("npm ERR!").trim_start_matches("npm error").trim());
+    let lines = lines.filter(|line| !line.is_empty() && !line.contains("complete log of this run"));
+    lines.take(4).collect::<Vec<_>>().join("; ")
 }
 
 async fn is_intact(path: &Path, integrity: &str) -> io::Result<bool> {
@@ -148,4 +156,32 @@ pub(crate) fn with_binary<T>(archive: &Path, with: impl FnOnce(u64, &mut dyn Rea
         }
     }
     Err(io::Error::new(io::ErrorKind::NotFound, "the package holds no binary"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn why_a_download_failed_is_told() {
+        let directory = tempfile::tempdir().expect("a directory");
+        // Nobody listens there any more.
+        let nobody = std::net::TcpListener::bind("127.0.0.1:0").and_then(|one| one.local_addr()).expect("an address");
+        let settings = format!("@boxwood-test:registry=http://{nobody}/\nfetch-retries=0\n");
+        std::fs::write(directory.path().join(".npmrc"), settings).expect("written");
+        let wanted = directory.path().join("wanted.tgz");
+        let error = download(directory.path(), "@boxwood-test/package@1.0.0", &wanted).await.expect_err("it fails");
+        let said = format!("{error:?}");
+        assert!(said.contains("ECONNREFUSED") && !said.contains("npm err") && !said.contains("npm ERR"), "{said}");
+        assert!(error.hint.is_some_and(|hint| hint.contains("wanted.tgz")));
+    }
+
+    #[test]
+    fn what_npm_says_is_told_without_its_trappings() {
+        let since_10 = "npm error code E404\nnpm error 404 Not Found\nnpm error\nnpm error 404\n\
+                        npm error A complete log of this run can be found in: /home/person/.npm/_logs/1.log\n";
+        assert_eq!(essence(since_10), "code E404; 404 Not Found; 404");
+        assert_eq!(essence("npm ERR! code ENOSPC\n\nnpm ERR! no space left\n"), "code ENOSPC; no space left");
+        assert_eq!(essence("sh: 1: node: not found"), "sh: 1: node: not found");
+    }
 }
