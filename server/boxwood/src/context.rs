@@ -102,12 +102,12 @@ impl Context {
     ) -> Result<M::Outcome, RpcError> {
         let interrupt = Interrupt::cancelling(self.screen)?;
         if self.screen.json {
-            return connection.run_quietly::<M>(params, interrupt.token()).await;
+            return connection.run_quietly::<M>(params, interrupt.cancel()).await;
         }
         let progress = RefCell::new(Progress::new(self.screen, are_lines_wanted));
         let result = {
             let on_event = |event: &Event| progress.borrow_mut().on_event(event);
-            let mut running = std::pin::pin!(connection.run::<M>(params, interrupt.token(), on_event));
+            let mut running = std::pin::pin!(connection.run::<M>(params, interrupt.cancel(), on_event));
             tokio::select! {
                 result = &mut running => result,
                 () = tokio::time::sleep(PATIENCE) => {

@@ -17,6 +17,7 @@ pub mod transport;
 pub use build::{Build, build_id};
 pub use connection::{CallError, Connection, Subscription};
 pub use launch::Launcher;
+pub use operation::Cancel;
 
 use boxwood_core::paths::Paths;
 

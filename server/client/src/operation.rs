@@ -1,6 +1,6 @@
 //! Following an operation from its start to its one end.
 
-use boxwood_protocol::contract::{Cancel, Wait};
+use boxwood_protocol::contract::{self, Wait};
 use boxwood_protocol::event::SubscribeParams;
 use boxwood_protocol::operation::{OperationEnd, OperationParams, OperationStarted, OutcomeKind};
 use boxwood_protocol::{ErrorCode, Event, Method, RpcError};
@@ -9,8 +9,38 @@ use tokio_util::sync::CancellationToken;
 
 use crate::connection::{Connection, Subscription};
 
+/// A person's wish that an operation stops, from the moment when it is made until the daemon has taken it.
+#[derive(Debug, Clone, Default)]
+pub struct Cancel {
+    wanted: CancellationToken,
+    taken: CancellationToken,
+}
+
+impl Cancel {
+    /// Wishes it.
+    pub fn wish(&self) {
+        self.wanted.cancel();
+    }
+
+    /// Completes when it is wished.
+    pub async fn wished(&self) {
+        self.wanted.cancelled().await;
+    }
+
+    /// The daemon has taken it, or there is nothing left to stop.
+    pub fn take(&self) {
+        self.taken.cancel();
+    }
+
+    /// Completes when the daemon has answered that the operation stops, which it then does whatever becomes of the client,
+    /// or when it has ended.
+    pub async fn taken(&self) {
+        self.taken.cancelled().await;
+    }
+}
+
 impl Connection {
-    /// Runs an operation and shows what it says on the way. Triggering `cancel` asks it to stop; the answer is then
+    /// Runs an operation and shows what it says on the way. Wishing `cancel` asks it to stop; the answer is then
     /// still awaited, as undoing takes its time.
     ///
     /// # Errors
@@ -19,7 +49,7 @@ impl Connection {
     pub async fn run<M: Method<Result = OperationStarted>>(
         &self,
         params: &M::Params,
-        cancel: &CancellationToken,
+        cancel: &Cancel,
         mut on_event: impl FnMut(&Event),
     ) -> Result<M::Outcome, RpcError> {
         // Subscribed before it begins, so that no line of it is missed.
@@ -30,7 +60,10 @@ impl Connection {
             error = self.cancel_on(cancel, &operation_id) => return Err(error),
         };
         match end {
-            Some(end) => outcome(end),
+            Some(end) => {
+                cancel.take();
+                outcome(end)
+            }
             None => self.wait(operation_id, cancel).await,
         }
     }
@@ -43,26 +76,33 @@ impl Connection {
     pub async fn run_quietly<M: Method<Result = OperationStarted>>(
         &self,
         params: &M::Params,
-        cancel: &CancellationToken,
+        cancel: &Cancel,
     ) -> Result<M::Outcome, RpcError> {
         let OperationStarted { operation_id } = self.call::<M>(params).await?;
         self.wait(operation_id, cancel).await
     }
 
-    async fn wait<T: DeserializeOwned>(&self, operation_id: String, cancel: &CancellationToken) -> Result<T, RpcError> {
+    async fn wait<T: DeserializeOwned>(&self, operation_id: String, cancel: &Cancel) -> Result<T, RpcError> {
         let params = OperationParams { operation_id };
         tokio::select! {
-            end = self.call::<Wait>(&params) => outcome(end?),
+            end = self.call::<Wait>(&params) => {
+                let end = end?;
+                cancel.take();
+                outcome(end)
+            }
             error = self.cancel_on(cancel, &params.operation_id) => Err(error),
         }
     }
 
-    /// Asks for the operation's end when `cancel` triggers. Comes back only when that cannot be asked.
-    async fn cancel_on(&self, cancel: &CancellationToken, operation_id: &str) -> RpcError {
-        cancel.cancelled().await;
+    /// Asks for the operation's end when that is wished. Comes back only when that cannot be asked.
+    async fn cancel_on(&self, cancel: &Cancel, operation_id: &str) -> RpcError {
+        cancel.wished().await;
         let params = OperationParams { operation_id: operation_id.to_owned() };
-        match self.call::<Cancel>(&params).await {
-            Ok(_) => std::future::pending().await,
+        match self.call::<contract::Cancel>(&params).await {
+            Ok(_) => {
+                cancel.take();
+                std::future::pending().await
+            }
             Err(error) => error,
         }
     }

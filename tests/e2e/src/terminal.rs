@@ -5,6 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
+use std::thread::JoinHandle;
 
 use crate::wait::PATIENCE;
 use crate::world::{World, program};
@@ -15,6 +16,7 @@ pub struct Terminal {
     script: Child,
     keys: ChildStdin,
     seen: Arc<(Mutex<Vec<u8>>, Condvar)>,
+    reader: Option<JoinHandle<()>>,
     pid_file: PathBuf,
 }
 
@@ -66,7 +68,7 @@ impl Terminal {
         let seen = Arc::new((Mutex::new(Vec::new()), Condvar::new()));
         let mut output = script.stdout.take().expect("a pipe");
         let shown = Arc::clone(&seen);
-        std::thread::spawn(move || {
+        let reader = std::thread::spawn(move || {
             let mut buffer = [0; 8192];
             while let Ok(length @ 1..) = output.read(&mut buffer) {
                 shown.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&buffer[..length]);
@@ -74,7 +76,7 @@ impl Terminal {
             }
         });
         let keys = script.stdin.take().expect("a pipe");
-        Self { script, keys, seen, pid_file }
+        Self { script, keys, seen, reader: Some(reader), pid_file }
     }
 
     /// Waits until `text` shows. Blanks are left out of account: programs move the cursor instead of writing them.
@@ -119,15 +121,18 @@ impl Terminal {
         crate::until("the client's number", || fs::read_to_string(&self.pid_file).ok()?.trim().parse().ok())
     }
 
-    /// Waits for the end of the program and gives its status.
+    /// Waits for the end of the program and gives its status. All that it wrote shows then.
     ///
     /// # Panics
     /// When it does not end.
     #[must_use]
     pub fn wait(&mut self) -> i32 {
-        crate::until("the end of the program on the terminal", || self.script.try_wait().expect("it can be waited for"))
-            .code()
-            .unwrap_or(-1)
+        let ended = || self.script.try_wait().expect("it can be waited for");
+        let status = crate::until("the end of the program on the terminal", ended);
+        let read = || self.reader.as_ref().is_none_or(JoinHandle::is_finished).then_some(());
+        crate::until("the end of what it wrote", read);
+        self.reader = None;
+        status.code().unwrap_or(-1)
     }
 }
 

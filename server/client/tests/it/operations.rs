@@ -1,13 +1,14 @@
 //! Following operations, and what becomes of requests when things go wrong.
 
-use boxwood_client::{CallError, Connection};
+use std::time::Duration;
+
+use boxwood_client::{CallError, Cancel, Connection};
 use boxwood_protocol::event::SubscribeParams;
 use boxwood_protocol::operation::OperationStarted;
 use boxwood_protocol::params::EnsureParams;
 use boxwood_protocol::{ErrorCode, Event, MAX_REQUEST_BYTES, Method, RpcError};
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use tokio_util::sync::CancellationToken;
 
 use crate::fake::{FakeDaemon, Identity, OPERATION};
 use crate::launcher;
@@ -39,7 +40,7 @@ async fn an_operation_shows_its_own_events_in_order_and_ends() {
     let (_base, _fake, connection) = connect().await;
     let mut seen = Vec::new();
     let result = connection
-        .run::<Ensure>(&project("/ok"), &CancellationToken::new(), |event| {
+        .run::<Ensure>(&project("/ok"), &Cancel::default(), |event| {
             seen.push(match event {
                 Event::OperationProgress { step, .. } => step.clone(),
                 Event::OperationOutput { text, .. } => text.clone(),
@@ -54,7 +55,7 @@ async fn an_operation_shows_its_own_events_in_order_and_ends() {
 #[tokio::test]
 async fn an_operation_is_waited_for_without_a_subscription() {
     let (_base, fake, connection) = connect().await;
-    let result = connection.run_quietly::<Ensure>(&project("/ok"), &CancellationToken::new()).await;
+    let result = connection.run_quietly::<Ensure>(&project("/ok"), &Cancel::default()).await;
     assert_eq!(result, Ok(json!({ "ready": "/ok" })));
     let calls: Vec<String> = fake.calls().into_iter().map(|(method, _)| method).collect();
     assert_eq!(calls, ["boxwood/daemon/hello", "boxwood/sandbox/ensure"]);
@@ -64,10 +65,10 @@ async fn an_operation_is_waited_for_without_a_subscription() {
 async fn a_failed_operation_gives_its_error_and_what_is_left() {
     let (_base, _fake, connection) = connect().await;
     for is_quiet in [false, true] {
-        let token = CancellationToken::new();
+        let cancel = Cancel::default();
         let result = match is_quiet {
-            true => connection.run_quietly::<Ensure>(&project("/fails"), &token).await,
-            false => connection.run::<Ensure>(&project("/fails"), &token, |_| {}).await,
+            true => connection.run_quietly::<Ensure>(&project("/fails"), &cancel).await,
+            false => connection.run::<Ensure>(&project("/fails"), &cancel, |_| {}).await,
         };
         let error = result.expect_err("it failed");
         assert_eq!((error.code, error.message.as_str()), (ErrorCode::ImageFailed, "no"));
@@ -80,15 +81,19 @@ async fn a_failed_operation_gives_its_error_and_what_is_left() {
 async fn cancelling_asks_the_daemon_and_waits_for_the_end() {
     for is_quiet in [false, true] {
         let (_base, fake, connection) = connect().await;
-        let token = CancellationToken::new();
+        let cancel = Cancel::default();
         let cancelling = async {
             fake.called("boxwood/sandbox/ensure").await;
-            token.cancel();
+            assert!(tokio::time::timeout(Duration::ZERO, cancel.taken()).await.is_err(), "nobody wished it yet");
+            cancel.wish();
+            // It is not to be waited for any longer then: the daemon knows.
+            cancel.taken().await;
+            fake.called("boxwood/operation/cancel").await;
         };
         let running = async {
             match is_quiet {
-                true => connection.run_quietly::<Ensure>(&project("/slow"), &token).await,
-                false => connection.run::<Ensure>(&project("/slow"), &token, |_| {}).await,
+                true => connection.run_quietly::<Ensure>(&project("/slow"), &cancel).await,
+                false => connection.run::<Ensure>(&project("/slow"), &cancel, |_| {}).await,
             }
         };
         let (result, ()) = tokio::join!(running, cancelling);
@@ -108,8 +113,8 @@ async fn a_daemon_that_dies_fails_what_waits() {
         fake.called("boxwood/sandbox/ensure").await;
         fake.kill();
     };
-    let (token, params) = (CancellationToken::new(), project("/slow"));
-    let (result, ()) = tokio::join!(connection.run::<Ensure>(&params, &token, |_| {}), dying);
+    let (cancel, params) = (Cancel::default(), project("/slow"));
+    let (result, ()) = tokio::join!(connection.run::<Ensure>(&params, &cancel, |_| {}), dying);
     assert_eq!(result.map_err(|error| error.code), Err(ErrorCode::DaemonUnavailable));
     connection.closed().await;
     assert!(!connection.is_open());

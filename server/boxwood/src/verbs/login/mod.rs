@@ -62,15 +62,15 @@ async fn sign_in(
         }
         _ => {}
     };
-    let mut running = std::pin::pin!(connection.run::<StartLogin>(params, interrupt.token(), on_event));
+    let mut running = std::pin::pin!(connection.run::<StartLogin>(params, interrupt.cancel(), on_event));
     let mut answering = Box::pin(answer(connection, screen, asks, is_browser_used));
     let problem = tokio::select! {
         biased;
-        () = interrupt.token().cancelled() => None,
+        () = interrupt.cancel().wished() => None,
         end = &mut running => return end,
         problem = &mut answering => Some(problem),
     };
-    interrupt.token().cancel();
+    interrupt.cancel().wish();
     // Nobody is asked any more: the terminal shows again what is typed, also when the next interrupt leaves at once.
     drop(answering);
     let end = running.await;

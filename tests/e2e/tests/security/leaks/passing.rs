@@ -1,7 +1,9 @@
 //! Containers that are there for a moment only: the one in which somebody signs in, and the one in which a login is renewed.
 //! Each is held still while it knows a secret, and searched with everything around it.
 
-use boxwood_e2e::docker::{containers_of, inspect};
+use std::process::Command;
+
+use boxwood_e2e::docker::{containers_of, docker, inspect};
 use boxwood_e2e::identity_realm::Realm;
 use boxwood_e2e::leaks::{Canary, Hunt};
 use boxwood_e2e::leaks_places::{
@@ -42,7 +44,32 @@ fn marked(realm: &Realm) -> Canary {
     Canary::new("given out", MARK)
 }
 
-/// Searches a container and what is around it. Whoever works in it waits for an answer meanwhile, but not for long.
+/// The processes of a container, stopped for as long as this lives: who waits for an answer there would give up after ten
+/// seconds, and a search takes longer on a busy machine. Claude Code signs in also when it gave up asking whose a login is.
+struct Stopped(String);
+
+impl Stopped {
+    fn stop(container: &str) -> Self {
+        let pids = docker(["top", container, "-eo", "pid"]);
+        let stopped = Self(pids.split_whitespace().skip(1).collect::<Vec<_>>().join(" "));
+        assert!(stopped.signal("STOP"), "{container} cannot be stopped: {pids}");
+        stopped
+    }
+
+    fn signal(&self, name: &str) -> bool {
+        let line = format!("kill -{name} {}", self.0);
+        Command::new("sh").args(["-c", &line]).status().is_ok_and(|status| status.success())
+    }
+}
+
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        // One that is gone needs no going on.
+        let _ = self.signal("CONT");
+    }
+}
+
+/// Searches a container and what is around it.
 fn searched(realm: &Realm, canaries: &[Canary], container: &str, sandboxes: &[&SandboxInfo]) -> Hunt {
     let mut hunt = Hunt::new(canaries);
     name(&mut hunt, sandboxes);
@@ -72,8 +99,11 @@ fn a_container_in_which_somebody_signs_in_shows_nothing_of_it() {
     let _ = rpc.call::<LoginCode>(&params).expect("it is wanted");
     let _ = realm.identity.ask("await", &json!({ "counter": "requests.profile", "seconds": 60 }));
     assert_eq!(realm.identity.count("exchanges"), 1);
-    let during = searched(&realm, &canaries, &container_of(&realm, "login"), &[]);
+    let container = container_of(&realm, "login");
+    let stopped = Stopped::stop(&container);
+    let during = searched(&realm, &canaries, &container, &[]);
     let _ = realm.identity.ask("clear", &json!({}));
+    drop(stopped);
     let end = rpc.call::<Wait>(&OperationParams { operation_id }).expect("it ends");
     assert_eq!(end.outcome, OutcomeKind::Ok, "{:?}", end.error);
     let (ended, events) = watch.end();
@@ -102,6 +132,7 @@ fn a_container_in_which_a_login_is_renewed_shows_nothing_of_it() {
     let sandbox = realm.start();
     let renewing = json!({ "counter": "requests.refresh", "atLeast": before + 1, "seconds": 100 });
     let _ = realm.identity.ask("await", &renewing);
+    // Claude Code waits half a minute for a new token; when it was stopped for longer, it gives up as it goes on.
     let during = searched(&realm, &canaries, &container_of(&realm, "renewal"), &[&sandbox]);
     let _ = realm.identity.ask("clear", &json!({}));
     let filter = realm.world.filter().expect("there is a daemon");
