@@ -28,6 +28,16 @@ pub fn try_docker<S: AsRef<std::ffi::OsStr>>(args: &[S]) -> Result<String, Strin
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
+/// Both streams of the engine's client, as bytes, whether it fails or not.
+///
+/// # Panics
+/// When there is no client.
+#[must_use]
+pub fn both(args: &[&str]) -> Vec<u8> {
+    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().expect("there is a docker client");
+    [output.stdout, output.stderr].concat()
+}
+
 /// What the engine knows of a container; [`None`] when there is none.
 ///
 /// # Panics

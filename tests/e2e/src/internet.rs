@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use serde_json::{Value, json};
 
-use crate::docker::{docker, inspect, try_docker};
+use crate::docker::{both, docker, inspect, try_docker};
 use crate::world::{World, program};
 
 /// Ranges that are set apart for documentation, RFC 5737.
@@ -113,7 +113,9 @@ impl Internet {
         let _ = copy(&file.path().to_string_lossy(), "/internet.json");
         let _ = docker(["start", &machine.container]);
         crate::until("a machine of the internet", || {
-            machine.all_notes().iter().any(|note| note["kind"] == "ready").then_some(())
+            let is_ready = machine.all_notes().iter().any(|note| note["kind"] == "ready");
+            assert!(is_ready || machine.runs(), "it ended: {}", machine.said());
+            is_ready.then_some(())
         });
         machine
     }
@@ -181,6 +183,15 @@ impl Drop for Internet {
 }
 
 impl Machine {
+    /// All that the program on it said.
+    fn said(&self) -> String {
+        String::from_utf8_lossy(&both(&["logs", &self.container])).into_owned()
+    }
+
+    fn runs(&self) -> bool {
+        inspect(&self.container).is_some_and(|detail| detail["State"]["Running"] == true)
+    }
+
     fn all_notes(&self) -> Vec<Value> {
         let text = docker(["logs", &self.container]);
         text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use boxwood_protocol::sandbox::SandboxInfo;
 
-use crate::docker::{self, docker, try_docker};
+use crate::docker::{self, both, docker, try_docker};
 use crate::leaks::{Canary, Hit, Hunt};
 use crate::world::World;
 
@@ -175,12 +175,6 @@ pub fn look_at_directory(hunt: &mut Hunt, kind: &str, directory: &Path) {
             _ => {}
         }
     }
-}
-
-/// Both streams of the engine's client, as bytes.
-fn both(args: &[&str]) -> Vec<u8> {
-    let output = Command::new("docker").args(args).stdin(Stdio::null()).output().expect("there is a docker client");
-    [output.stdout, output.stderr].concat()
 }
 
 fn lines(text: &str) -> Vec<String> {
