@@ -1,8 +1,9 @@
 //! A fake internet: machines on a network of the engine that the test made, which it connects gateways to. Their addresses
 //! are out of the ranges for documentation, so nobody's. What they serve is in `tests/internet`.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::net::Ipv4Addr;
+use std::net::{IpAddr, Ipv4Addr, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -150,15 +151,38 @@ fn free_ranges() -> Vec<Ipv4Addr> {
     RANGES.into_iter().filter(|range| !hosts.iter().any(|host| host[..3] == range.octets()[..3])).collect()
 }
 
+/// Addresses of the mirrors that the host's own packages come from: where they are in one of these ranges, image builds that
+/// go on beside this test reach them.
+fn mirrors() -> Vec<u32> {
+    let lists = fs::read_dir("/etc/apt/sources.list.d").into_iter().flatten().flatten().map(|entry| entry.path());
+    let lists = lists.chain([PathBuf::from("/etc/apt/sources.list")]).filter_map(|list| fs::read_to_string(list).ok());
+    let names: BTreeSet<String> =
+        lists.flat_map(|list| list.split_whitespace().filter_map(host_of).collect::<Vec<_>>()).collect();
+    let addresses = names.iter().filter_map(|name| (name.as_str(), 80).to_socket_addrs().ok()).flatten();
+    addresses
+        .filter_map(|address| if let IpAddr::V4(address) = address.ip() { Some(address.into()) } else { None })
+        .collect()
+}
+
+/// The host of a web address.
+fn host_of(word: &str) -> Option<String> {
+    let (scheme, rest) = word.split_once("://")?;
+    let host = rest.split(['/', ':']).next().filter(|_| scheme.starts_with("http"))?;
+    Some(host.to_owned())
+}
+
 /// Makes a network at the first free place, beginning at one that other tests are unlikely to begin at.
 fn make_network() -> (String, u32) {
-    let ranges = free_ranges();
+    let (ranges, mirrors) = (free_ranges(), mirrors());
     let places = u32::try_from(ranges.len()).unwrap_or_default() * IN_A_RANGE;
     let begin = std::process::id();
     for step in 0..places {
         let place = begin.wrapping_add(step) % places;
         let range = ranges[(place / IN_A_RANGE) as usize];
         let first = u32::from(range) + place % IN_A_RANGE * 16;
+        if mirrors.iter().any(|address| (first..first + 16).contains(address)) {
+            continue;
+        }
         let subnet = format!("{}/28", Ipv4Addr::from(first));
         let name = format!("boxwood-test-internet-{begin}-{step}");
         let masquerade = "com.docker.network.bridge.enable_ip_masquerade=false";

@@ -325,6 +325,8 @@ impl Drop for World {
         if let Some(status) = self.daemon() {
             end(status.pid);
         }
+        // The state directory may be gone with what is undone.
+        let filter = self.filter();
         let containers = self.all_containers();
         if !containers.is_empty() {
             let mut args = vec!["rm".to_owned(), "--force".to_owned(), "--volumes".to_owned()];
@@ -334,7 +336,7 @@ impl Drop for World {
         for undo in self.undo.take().into_iter().rev() {
             undo();
         }
-        for network in self.filter().map(|filter| docker::networks(&filter)).unwrap_or_default() {
+        for network in filter.map(|filter| docker::networks(&filter)).unwrap_or_default() {
             drop(docker::try_docker(&["network", "rm", &network]));
         }
         let removed = fs::remove_dir_all(self.root.path());

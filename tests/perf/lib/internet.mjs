@@ -1,6 +1,7 @@
 // A fake internet of one machine, and who reaches it: a sandbox by its gateway, and a plain container directly. The
 // machine is described in tests/internet; its address is out of the ranges for documentation (RFC 5737), so nobody's.
-import { copyFile, writeFile } from "node:fs/promises";
+import { lookup } from "node:dns/promises";
+import { copyFile, readdir, readFile, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { BOXWOOD } from "./bed.mjs";
 import { Lines } from "./lines.mjs";
@@ -14,10 +15,23 @@ const PLAIN = "debian:bookworm-slim";
 const LABEL = "dev.boxwood.test=internet";
 /** Files that may be open on both sides of many connections. */
 const FILES = "nofile=16384:16384";
-/** Networks of 16 addresses that fit into the range 203.0.113.0/24. */
+/** Where its networks are. */
+const RANGE = "203.0.113.";
+/** Networks of 16 addresses that fit in there. */
 const PLACES = 16;
 /** Where it gives back what it gets. */
 export const ECHO_PORT = 7000;
+
+/** Addresses of the mirrors that the host's own packages come from, which image builds may be reaching meanwhile. */
+async function mirrors() {
+  const directory = "/etc/apt/sources.list.d";
+  const further = await readdir(directory).catch(() => []);
+  const lists = ["/etc/apt/sources.list", ...further.map((name) => path.join(directory, name))];
+  const texts = await Promise.all(lists.map((list) => readFile(list, "utf8").catch(() => "")));
+  const names = new Set(Array.from(texts.join("\n").matchAll(/\bhttps?:\/\/([^/:\s]+)/gu), ([, name]) => name));
+  const found = await Promise.all(Array.from(names, (name) => lookup(name, { family: 4, all: true }).catch(() => [])));
+  return found.flat().map(({ address }) => address);
+}
 
 export class Internet {
   /** The machine's address. */
@@ -44,14 +58,17 @@ export class Internet {
   }
 
   async #makeNetwork() {
+    const near = (await mirrors()).filter((address) => address.startsWith(RANGE));
+    const taken = near.map((address) => Number(address.slice(RANGE.length)) >>> 4);
     for (let step = 0; step < PLACES; step += 1) {
       // Other tests begin elsewhere.
       const first = 16 * ((process.pid + step) % PLACES);
+      if (taken.includes(first >>> 4)) continue;
       const name = `${path.basename(this.#bed.root)}-${step}`;
-      const options = ["--subnet", `203.0.113.${first}/28`, "--opt", "com.docker.network.bridge.enable_ip_masquerade=false"];
+      const options = ["--subnet", `${RANGE}${first}/28`, "--opt", "com.docker.network.bridge.enable_ip_masquerade=false"];
       try {
         this.network = (await this.#bed.make("network create", "--label", LABEL, ...options, name)).stdout;
-        this.address = `203.0.113.${first + 2}`;
+        this.address = `${RANGE}${first + 2}`;
         return;
       } catch (problem) {
         if (!problem.message.includes("overlap")) throw problem;
