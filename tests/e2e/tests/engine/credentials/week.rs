@@ -106,7 +106,9 @@ fn all_work(realm: &Realm, round: u64, everybody: &mut [(&str, &mut Talk)]) {
         assert!(fault(round).is_some(), "{name} failed in round {round}: {problem}\n{:#?}", realm.seen());
         talk.ask(&word(name));
         let again = talk.answer().unwrap_or_else(|problem| panic!("{name}, {round}: {problem}\n{:#?}", realm.seen()));
-        assert_eq!(again.trim(), word(name));
+        // Claude Code may ask again what nobody answered, in one message with what is asked now.
+        let answers = |line: &str| line.trim_start_matches("say ") == word(name);
+        assert!(!again.is_empty() && again.trim().lines().all(answers), "{name}, {round}: {again}");
     }
 }
 
