@@ -51,7 +51,8 @@ struct Stopped(String);
 impl Stopped {
     fn stop(container: &str) -> Self {
         let pids = docker(["top", container, "-eo", "pid"]);
-        let stopped = Self(pids.split_whitespace().skip(1).collect::<Vec<_>>().join(" "));
+        let numbers = pids.split_whitespace().filter(|word| word.parse::<u32>().is_ok());
+        let stopped = Self(numbers.collect::<Vec<_>>().join(" "));
         assert!(stopped.signal("STOP"), "{container} cannot be stopped: {pids}");
         stopped
     }
