@@ -107,18 +107,26 @@ impl Keyring {
         let _ = self.ask(NAME, &[call[0], call[1], &format!("array:objpath:{COLLECTION}")]);
     }
 
-    /// Opens it, as a person does who comes back and signs in: there is another one, and it is given the password.
+    /// Opens it, as a person does who comes back and signs in: there is another one, and it is given the password. It is open
+    /// when this returns.
     ///
     /// # Panics
-    /// When the one before does not end.
+    /// When the one before does not end, or the other one is not open.
     pub fn unlock(&self) {
-        let of_bus = |what: &str| {
+        let of_bus = |what: &str, name: &str| {
             let call = format!("org.freedesktop.DBus.{what}");
-            self.ask("org.freedesktop.DBus", &["/org/freedesktop/DBus", &call, &format!("string:{NAME}")])
+            self.ask("org.freedesktop.DBus", &["/org/freedesktop/DBus", &call, &format!("string:{name}")])
         };
-        let id = of_bus("GetConnectionUnixProcessID");
+        // A connection's own name is never given again; the keyring's may have another owner before anybody looks.
+        let owner = of_bus("GetNameOwner", NAME);
+        let owner = owner.split('"').nth(1).expect("it runs");
+        let id = of_bus("GetConnectionUnixProcessID", owner);
         signal(id.rsplit(' ').next().and_then(|id| id.parse().ok()).expect("it runs"), "TERM");
-        until("the end of the locked keyring", || of_bus("NameHasOwner").ends_with("false").then_some(()));
+        until("the end of the locked keyring", || of_bus("NameHasOwner", owner).ends_with("false").then_some(()));
+        let get = [COLLECTION, "org.freedesktop.DBus.Properties.Get"];
+        let is_locked = ["string:org.freedesktop.Secret.Collection", "string:Locked"];
+        let is_locked = self.ask(NAME, &[get, is_locked].concat());
+        assert!(is_locked.ends_with("boolean false"), "{is_locked}");
     }
 }
 

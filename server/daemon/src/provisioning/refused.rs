@@ -43,7 +43,9 @@ pub(crate) fn again(daemon: &Arc<Daemon>, sandbox: &str) {
     let (daemon, sandbox) = (Arc::clone(daemon), sandbox.to_owned());
     tokio::spawn(async move {
         // What is under way with the sandbox looks at its credential itself, or ends it.
-        let Ok(_turn) = daemon.turn(&sandbox).try_lock_owned() else { return };
+        let Ok(_turn) = daemon.turn(&sandbox).try_lock_owned() else {
+            return daemon.refusals.forget(&sandbox);
+        };
         let Some(known) = daemon.registry.get(&sandbox) else { return };
         daemon.sources.forget_printed().await;
         match requests::again(&daemon, &known, None).await {
