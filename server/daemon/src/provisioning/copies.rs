@@ -78,23 +78,28 @@ pub(crate) async fn close(daemon: &Daemon, sandbox: &str) -> Result<Option<Gate>
 }
 
 /// Lets whoever has knocked renew the copy, while nobody renews the source: of a login that is good for once, only one side
-/// makes the next. `came` begins to listen, and gives what ends when somebody comes. Says whether somebody did.
+/// makes the next. `came` begins to listen, and gives what ends when somebody comes.
 pub(crate) async fn let_renew<F: Future<Output = ()>>(
     daemon: &Daemon,
     sandbox: &str,
     origin: &Origin,
     gate: &mut Option<Gate>,
     came: impl FnOnce() -> F,
-) -> Result<(Decision, bool)> {
+) -> Result<Decision> {
     let source = locked(daemon, origin).await?;
     // What was renewed at the source meanwhile is found inside instead of being renewed.
-    make_same_within(&source, daemon, sandbox, origin, None).await?;
+    let decision = make_same_within(&source, daemon, sandbox, origin, None).await?;
+    if matches!(decision, Decision::Copy { .. }) {
+        return Ok(decision);
+    }
     let came = came();
     drop(gate.take());
-    let has_come = tokio::time::timeout(COMING, came).await.is_ok();
+    if tokio::time::timeout(COMING, came).await.is_err() {
+        tracing::debug!(sandbox, "nobody came to renew who had knocked");
+    }
     // Whoever came is waited for.
     *gate = close(daemon, sandbox).await?;
-    Ok((make_same_within(&source, daemon, sandbox, origin, None).await?, has_come))
+    make_same_within(&source, daemon, sandbox, origin, None).await
 }
 
 /// Makes a sandbox's copy of a login the same as the login before its home goes. What cannot be decided goes as it is.

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use boxwood_core::credentials::expiry::pause_ms;
 use boxwood_core::credentials::sync::{Conflict, Decision};
 use boxwood_core::credentials::{CredentialFile, View};
+use boxwood_protocol::Event;
 use boxwood_protocol::credentials::CredentialMode;
-use boxwood_protocol::{ErrorCode, Event, RpcError};
 use tokio::task::JoinSet;
 
 use super::until;
@@ -38,6 +38,10 @@ struct Copy {
     door: Door,
 }
 
+/// How long nobody is let in after somebody was. However often somebody knocks, the login itself can be renewed in between, and
+/// whoever needs to come in is there for longer: Claude Code tries five times, which takes at least four seconds.
+const REST_MS: i64 = 2500;
+
 /// By which whoever renews inside has to come.
 #[derive(Default)]
 struct Door {
@@ -46,14 +50,19 @@ struct Door {
     is_gateless: bool,
     /// How often somebody had knocked when that was looked at last.
     answered: u64,
-    /// How often in a row nobody came in who had knocked.
-    vain: u32,
+    /// Until then nobody is let in.
+    rests_until_ms: i64,
 }
 
 impl Door {
     /// Whether anybody may renew who does not knock, and that need not be so.
     fn is_open(&self) -> bool {
         !self.is_gateless && self.gate.as_ref().is_none_or(Gate::is_lost)
+    }
+
+    /// Since when somebody who has knocked is to be let in, if anybody is: `knocks` is how often that happened.
+    fn is_due_ms(&self, knocks: u64) -> Option<i64> {
+        (self.gate.is_some() && self.answered != knocks).then_some(self.rests_until_ms)
     }
 }
 
@@ -98,8 +107,8 @@ fn look(
         if copy.is_busy || copy.not_before_ms > now_ms {
             continue;
         }
-        let is_at_rest = !copy.door.is_open() && copy.door.answered == knocks(daemon, id);
-        if is_at_rest && copy.seen == Some(see(daemon, id, source)) {
+        let has_knocked = copy.door.is_due_ms(knocks(daemon, id)).is_some_and(|due_ms| due_ms <= now_ms);
+        if !has_knocked && !copy.door.is_open() && copy.seen == Some(see(daemon, id, source)) {
             continue;
         }
         copy.is_busy = true;
@@ -108,12 +117,14 @@ fn look(
         work.spawn(async move {
             let _turn = daemon.turn(&id).lock_owned().await;
             let outcome = same(&daemon, &id, &kind, &mut door).await;
-            // Also those who came in between: they try again.
-            door.answered = knocks(&daemon, &id);
             (id, door, outcome)
         });
     }
-    copies.values().filter(|copy| !copy.is_busy).map(|copy| copy.not_before_ms).filter(|moment| *moment > now_ms).min()
+    let later = copies.iter().filter(|(_, copy)| !copy.is_busy).flat_map(|(id, copy)| {
+        let due_ms = copy.door.is_due_ms(knocks(daemon, id)).map(|due_ms| due_ms.max(copy.not_before_ms));
+        [Some(copy.not_before_ms), due_ms]
+    });
+    later.flatten().filter(|moment| *moment > now_ms).min()
 }
 
 /// Where a sandbox's copy is.
@@ -130,27 +141,30 @@ async fn same(daemon: &Daemon, sandbox: &str, kind: &Origin, door: &mut Door) ->
     if source(daemon, sandbox).as_ref() != Some(kind) {
         return Ok(None);
     }
-    let has_knocked = !door.is_open() && door.answered != knocks(daemon, sandbox);
     if door.is_open() {
         drop(door.gate.take());
         door.gate = close(daemon, sandbox).await?;
         door.is_gateless = door.gate.is_none();
+        // Whoever was here before has renewed without knocking, or tries again.
+        door.answered = knocks(daemon, sandbox);
     }
+    let now_ms = daemon.renewals.clock().now_ms;
+    let has_knocked = door.is_due_ms(knocks(daemon, sandbox)).is_some_and(|due_ms| due_ms <= now_ms);
     // Seen before it is decided: what comes in between is then something else than was seen.
     let before = see(daemon, sandbox, kind);
-    let decision = match has_knocked && door.gate.is_some() {
-        true => {
-            let (decision, has_come) =
-                let_renew(daemon, sandbox, kind, &mut door.gate, || another(daemon, sandbox)).await?;
-            door.vain = if has_come { 0 } else { door.vain.saturating_add(1) };
-            // Somebody may have been ended in between. But for whoever knocks for fun, the login is not kept from being renewed.
-            if door.vain > 1 {
-                return Err(RpcError::new(ErrorCode::CredentialLocked, "nobody came to renew who had knocked"));
-            }
-            decision
-        }
-        false => make_same(daemon, sandbox, kind, None).await?,
+    let decision = if has_knocked {
+        let made = let_renew(daemon, sandbox, kind, &mut door.gate, || another(daemon, sandbox)).await;
+        // Also those who came in between: they try again.
+        door.answered = knocks(daemon, sandbox);
+        door.rests_until_ms = daemon.renewals.clock().now_ms.saturating_add(REST_MS);
+        made?
+    } else {
+        make_same(daemon, sandbox, kind, None).await?
     };
+    if matches!(decision, Decision::Copy { .. }) {
+        // Whoever has knocked finds what was renewed, or tries again.
+        door.answered = knocks(daemon, sandbox);
+    }
     // After a copy it is looked at once more: what came in between must not be taken for what was copied.
     let seen = match decision {
         Decision::Copy { .. } => None,

@@ -26,6 +26,8 @@ use crate::records::Record;
 use crate::registry::container;
 use crate::sys;
 
+mod copies;
+
 const MINUTE: i64 = 60 * 1000;
 const HOUR: i64 = 60 * MINUTE;
 const ACCOUNT: &str = "11111111-1111-4111-8111-111111111111";
@@ -270,98 +272,4 @@ async fn a_sandbox_gets_its_token_in_its_turn_and_nobody_waits_for_it() {
     world.until("the next token", || world.has("a", 3)).await;
     assert!(world.has("b", 2));
     task.abort();
-}
-
-#[tokio::test]
-async fn what_one_side_of_a_copy_writes_the_other_has() {
-    let world = World::new(8 * HOUR, &[]);
-    let host = world.root.join(".claude");
-    put(&host, &login(1, world.now_ms() + HOUR));
-    world.sandbox("a", true, CredentialSource::HostLogin, CredentialMode::Sync);
-    let mut events = world.daemon.hub.listen();
-    let task = world.run();
-    let mut copied = async || loop {
-        let event = tokio::time::timeout(Duration::from_secs(60), events.recv()).await.expect("in time");
-        if event.expect("an event") == (Event::CredentialsChanged { sandbox_id: Some("a".to_owned()) }) {
-            return;
-        }
-    };
-    copied().await;
-    assert_eq!(read(&world.inside("a"))["refreshToken"], json!("sk-ant-ort01-1"));
-    for (number, (from, to)) in
-        (2..).zip([(world.inside("a"), host.clone()), (host.clone(), world.inside("a")), (world.inside("a"), host)])
-    {
-        put(&from, &login(number, world.now_ms() + i64::try_from(number).expect("small") * HOUR));
-        copied().await;
-        assert_eq!(read(&to)["refreshToken"], json!(format!("sk-ant-ort01-{number}")));
-    }
-    task.abort();
-}
-
-/// Tries to renew in a directory as Claude Code does, once. False when the older lock is held, before which it gives the newer
-/// one back.
-fn renews(storage: &Path, renew: impl FnOnce()) -> bool {
-    let (newer, older) = (storage.join(".oauth_refresh.lock"), storage.with_file_name(".claude.lock"));
-    if fs::create_dir(&newer).is_err() {
-        return false;
-    }
-    let is_free = fs::create_dir(&older).is_ok();
-    if is_free {
-        renew();
-        fs::remove_dir(&older).expect("given back");
-    }
-    fs::remove_dir(&newer).expect("given back");
-    is_free
-}
-
-#[tokio::test]
-async fn a_copy_is_renewed_only_while_nobody_renews_the_login() {
-    let world = World::new(8 * HOUR, &[]);
-    let host = world.root.join(".claude");
-    put(&host, &login(1, world.now_ms() + HOUR));
-    world.sandbox("a", true, CredentialSource::HostLogin, CredentialMode::Sync);
-    let inside = world.inside("a");
-    let gate = inside.with_file_name(".claude.lock");
-    let task = world.run();
-    let within = async |what: &str, is_so: &dyn Fn() -> bool| {
-        let deadline = Instant::now() + Duration::from_secs(60);
-        while !is_so() {
-            assert!(Instant::now() < deadline, "waited in vain for {what}");
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    within("the copy", &|| read(&inside)["refreshToken"] == json!("sk-ant-ort01-1") && gate.is_dir()).await;
-
-    // Who knocks and does not come keeps nobody from renewing for long.
-    let newer = inside.join(".oauth_refresh.lock");
-    within("somebody to be waited for", &|| {
-        let is_open = !gate.exists();
-        if !is_open {
-            fs::create_dir(&newer).and_then(|()| fs::remove_dir(&newer)).expect("knocked");
-        }
-        is_open
-    })
-    .await;
-    within("an end of it", &|| gate.is_dir() && !host.join(".oauth_refresh.lock").exists()).await;
-
-    // Somebody renews the login, and meanwhile somebody inside would like to.
-    fs::create_dir(host.join(".oauth_refresh.lock")).expect("taken");
-    assert!(!renews(&inside, || ()), "the gate is closed");
-    assert!(gate.is_dir(), "and stays closed while the login is renewed");
-    put(&host, &login(2, world.now_ms() + 2 * HOUR));
-    fs::remove_dir(host.join(".oauth_refresh.lock")).expect("given back");
-    let has_second = || read(&inside)["refreshToken"] == json!("sk-ant-ort01-2");
-    within("who knocked to come in", &|| {
-        renews(&inside, || {
-            assert!(has_second(), "what was renewed meanwhile is there by then");
-            assert!(host.join(".oauth_refresh.lock").is_dir(), "nobody else renews meanwhile");
-            put(&inside, &login(3, world.now_ms() + 3 * HOUR));
-        })
-    })
-    .await;
-    within("what was renewed inside", &|| read(&host)["refreshToken"] == json!("sk-ant-ort01-3")).await;
-    within("an end", &|| gate.is_dir() && !host.join(".oauth_refresh.lock").exists()).await;
-    task.abort();
-    assert!(task.await.is_err_and(|end| end.is_cancelled()));
-    within("the gate to open", &|| !gate.exists()).await;
 }

@@ -6,11 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{Directory, Lock, LockError, Purpose, hold, patiently};
+use super::{Directory, Lock, LockError, Purpose, age, hold, patiently};
 
 /// Those that are closed, by the directory that they are around.
 static CLOSED: Mutex<BTreeMap<PathBuf, Directory>> = Mutex::new(BTreeMap::new());
@@ -33,13 +34,20 @@ pub(crate) struct Gate {
 
 impl Gate {
     /// Closes the one around `storage`, the directory of Claude Code's credential file. Whoever renews there is waited for, at
-    /// most for `patience`.
+    /// most for `patience`; also who has only begun to, and would find it closed again a moment later.
     pub(crate) async fn close(storage: &Path, patience: Duration) -> Result<Self, LockError> {
         let habits = Purpose::Refresh.habits();
+        let newer = storage.join(Purpose::Refresh.name());
         // Not where links lead: what is inside is not to say where something is made on the host.
         let mut path = OsString::from(storage);
         path.push(".lock");
-        let make = || Directory::make(PathBuf::from(&path), habits).map_err(|cause| cause.told(|| None));
+        let make = || {
+            let begun = fs::symlink_metadata(&newer).ok().map(|metadata| age(&metadata));
+            if let Some(touched) = begun.filter(|touched| *touched <= habits.stale) {
+                return Err(LockError::Held { path: newer.clone(), pid: None, touched });
+            }
+            Directory::make(PathBuf::from(&path), habits).map_err(|cause| cause.told(|| None))
+        };
         let directory = patiently(patience, make).await?;
         table().insert(storage.to_path_buf(), directory.clone());
         Ok(Self { storage: storage.to_path_buf(), lock: hold(vec![directory], habits) })
@@ -60,8 +68,6 @@ impl Drop for Gate {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::super::take;
     use super::*;
 
@@ -94,9 +100,14 @@ mod tests {
     #[tokio::test]
     async fn who_renews_is_waited_for_and_a_gate_that_was_taken_away_is_told() {
         let (_root, storage, older) = storage();
+        let newer = storage.join(".oauth_refresh.lock");
+        fs::create_dir(&newer).expect("made");
+        let held = Gate::close(&storage, SHORT).await.expect_err("somebody has begun to renew");
+        assert!(matches!(held, LockError::Held { path, .. } if path == newer) && !older.exists());
         fs::create_dir(&older).expect("made");
+        fs::remove_dir(&newer).expect("given back");
         let held = Gate::close(&storage, SHORT).await.expect_err("somebody renews");
-        assert!(matches!(held, LockError::Held { .. }), "{held}");
+        assert!(matches!(held, LockError::Held { path, .. } if path == older));
         let closing = tokio::spawn({
             let storage = storage.clone();
             async move { Gate::close(&storage, LONG).await }
