@@ -61,7 +61,9 @@ async fn a_container_has_no_power_and_its_limits_hold() {
         ..bench.spec("power")
     };
     let id = bench.run(&spec).await;
-    let script = "grep -E '^(CapPrm|CapEff|CapBnd|NoNewPrivs)' /proc/self/status | tr '\\t' ' '; \
+    // The engine answers when the program is about to begin; until then its first process is the runtime's own.
+    let script = "while grep -q '^runc' /proc/1/cmdline; do :; done; \
+                  grep -E '^(CapPrm|CapEff|CapBnd|NoNewPrivs)' /proc/self/status | tr '\\t' ' '; \
                   id -u; id -g; ulimit -n; pwd; hostname; tr '\\0' ' ' < /proc/1/cmdline; echo; \
                   stat -c %a /t; df -k /t | tail -1 | awk '{print $2}'";
     let (stdout, stderr, exit_code) = bench.exec(&id, &shell(script), b"").await;
